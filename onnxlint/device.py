@@ -1,0 +1,293 @@
+"""A device profile: one TOML file of figures, each with its source, and the strict loader that reads it.
+
+Field names carry their units. An unknown key, a wrong type, an absent source or a figure out of range is a
+DeviceError of one line. The words of the file are explained in the docstrings here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from onnxlint.text import printable
+
+PROFILE_PACKAGE = "onnxlint.device_profiles"
+MAX_PROFILE_BYTES = 1 << 20
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
+PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
+Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
+KernelClass = Literal["conv", "pointwise", "depthwise", "grouped", "gemm", "attention", "recurrent", "vector"]
+KERNEL_CLASSES: tuple[KernelClass, ...] = (
+    "conv",
+    "pointwise",
+    "depthwise",
+    "grouped",
+    "gemm",
+    "attention",
+    "recurrent",
+    "vector",
+)
+
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Figure(_Strict):
+    """One number with where it comes from; `value` is left out where nobody published it, and `source` says so."""
+
+    value: Positive | None = None
+    trust: Trust
+    source: Text
+
+
+class Alignment(_Strict):
+    """Channel multiples of the multiply-accumulate array, per group.
+
+    `internal`: the machine pads by itself and the padding costs; `cliff`: unaligned channels run `cliff_factor`
+    slower. `pointwise_input_floor`: the least input channels that a 1×1 convolution is computed with.
+    """
+
+    input_channels: Count = 1
+    output_channels: Count = 1
+    pointwise_input_floor: Count = 1
+    mode: Literal["internal", "cliff"] = "internal"
+    cliff_factor: Positive = 1.0
+    trust: Trust
+    source: Text
+
+
+class ParameterSet(_Strict):
+    """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
+
+    `vector_gops` is the rate of element-wise arithmetic in 10⁹ operations a second. A class that is left out runs
+    at `conv` (convolutions) or `gemm` (attention, recurrent).
+    """
+
+    conv: Positive
+    pointwise: Positive | None = None
+    depthwise: Positive | None = None
+    grouped: Positive | None = None
+    gemm: Positive
+    attention: Positive | None = None
+    recurrent: Positive | None = None
+    vector_gops: Positive
+    bandwidth_gb_per_s: Positive
+    overhead_us: NonNegative
+
+    def efficiency(self, kernel_class: KernelClass) -> float:
+        """The attainable fraction of the peak for a class of kernels."""
+        if kernel_class == "vector":
+            return 1.0
+        own: float | None = getattr(self, kernel_class)
+        if own is not None:
+            return own
+        return self.gemm if kernel_class in ("attention", "recurrent") else self.conv
+
+
+class Attainable(_Strict):
+    """What the device attains in practice: every parameter set that agrees with what was published.
+
+    The estimate's middle is the geometric mean over `sets`, its range their extremes, widened by `spread` on either
+    side. `fitted_on` is the number of published rows behind it (0: none).
+    """
+
+    trust: Trust
+    source: Text
+    note: str = ""
+    fitted_on: Annotated[int, msgspec.Meta(ge=0)] = 0
+    spread: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.0
+    sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
+
+
+class Transfer(_Strict):
+    """The price of leaving the device: bytes over `bandwidth_gb_per_s` per tensor, `sync_us` per hand-over."""
+
+    bandwidth_gb_per_s: Positive
+    sync_us: NonNegative
+    trust: Trust
+    source: Text
+
+
+class Fusion(_Strict):
+    """What the device's compiler runs as one kernel.
+
+    `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
+    tensors is taken in too. `chains`: element-wise operators that follow each other are one kernel. `free`:
+    operators that move nothing (views).
+    """
+
+    epilogue: list[str] = []
+    residual_add: bool = False
+    chains: bool = False
+    attention: bool = False
+    free: list[str] = []
+    source: Text
+
+
+class Condition(_Strict):
+    """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else."""
+
+    op: Text
+    reason: Text
+    source: Text
+    max_rank: Count | None = None
+    max_kernel: Count | None = None
+    max_stride: Count | None = None
+    max_dilation: Count | None = None
+    max_groups: Count | None = None
+    max_input_channels_per_group: Count | None = None
+    depthwise: bool | None = None
+    permutations: list[list[int]] | None = None
+    axes: list[int] | None = None
+    dtypes: list[str] | None = None
+    modes: list[str] | None = None
+    integer_scales: list[int] | None = None
+
+
+class Operators(_Strict):
+    """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`."""
+
+    default: Literal["supported", "unsupported", "unknown"]
+    supported: list[str] = []
+    unsupported: list[str] = []
+    unknown: list[str] = []
+    conditional: list[Condition] = []
+    max_rank: Count | None = None
+    static_shapes: bool = False
+    one_partition: bool = False
+    source: Text
+
+
+class RuleSetting(_Strict):
+    """What the profile says of a rule: `silent`, or another severity; never without a reason and its source."""
+
+    silent: bool = False
+    severity: Literal["error", "warning", "info"] | None = None
+    reason: Text
+    source: Text
+
+
+class Toolchain(_Strict):
+    """What the vendor's converter reads and does; `quantizes`: who makes the integer model, the toolchain or the user."""
+
+    quantizes: Literal["toolchain", "model"]
+    reads: Text
+    onnx: bool = True
+    source: Text
+
+
+class Device(_Strict):
+    """One device at one clock and core count, with the toolchain that compiles for it. Peaks count two operations a MAC."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+    chip: Text
+    kind: Literal["cpu", "gpu", "npu", "dsp", "generic"]
+    aliases: list[str] = []
+    notes: list[str] = []
+    cores: Count = 1
+    cores_note: str = ""
+    native_precision: Precision
+    pipelined: bool = False
+    host: str | None = None
+    peak_gops: dict[Precision, Figure]
+    bandwidth_gb_per_s: Figure
+    on_chip_kib: Figure | None = None
+    memory_mib: Figure | None = None
+    fill_elements: Figure | None = None
+    alignment: Alignment
+    attainable: Attainable
+    transfer: Transfer | None = None
+    fusion: Fusion
+    toolchain: Toolchain
+    operators: Operators
+    vector_cost: dict[str, Positive] = {}
+    rules: dict[str, RuleSetting] = {}
+
+    @property
+    def trust(self) -> str:
+        """`fitted on 2 rows`, `datasheet`, … as it is shown beside every millisecond."""
+        basis = self.attainable
+        return f"{basis.trust} on {basis.fitted_on} rows" if basis.fitted_on else basis.trust
+
+    def peak_ops_per_s(self, precision: Precision) -> float:
+        """Nominal operations a second at `precision`; raises DeviceError for one that the device lacks."""
+        figure = self.peak_gops.get(precision)
+        if figure is None or figure.value is None:
+            raise DeviceError(f"{self.name} has no {precision} (it has {', '.join(self.precisions)})")
+        return figure.value * 1e9
+
+    @property
+    def precisions(self) -> list[Precision]:
+        """The precisions that the profile has a peak for."""
+        return [p for p in PRECISIONS if p in self.peak_gops and self.peak_gops[p].value is not None]
+
+
+class DeviceError(Exception):
+    """A profile that does not exist, can't be read or lacks what was asked of it."""
+
+
+@cache
+def profile_names() -> tuple[str, ...]:
+    """The names of all built-in profiles."""
+    files = resources.files(PROFILE_PACKAGE).iterdir()
+    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
+
+
+def load_device(name_or_path: str) -> Device:
+    """The profile of that name or alias (any case), or the one in a TOML file; raises DeviceError."""
+    if name_or_path.endswith(".toml") or os.sep in name_or_path:
+        return _from_file(Path(name_or_path))
+    wanted = name_or_path.lower()
+    if wanted in profile_names():
+        return _built_in(wanted)
+    for name in profile_names():
+        if wanted in (alias.lower() for alias in _built_in(name).aliases):
+            return _built_in(name)
+    import difflib
+
+    known = [alias for name in profile_names() for alias in (name, *_built_in(name).aliases)]
+    near = difflib.get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(profile_names())}"
+    raise DeviceError(f"unknown device {printable(name_or_path)!r} ({hint})")
+
+
+@cache
+def _built_in(name: str) -> Device:
+    source = resources.files(PROFILE_PACKAGE).joinpath(f"{name}.toml").read_bytes()
+    return parse_device(source, f"{name}.toml")
+
+
+def _from_file(path: Path) -> Device:
+    try:
+        if not path.is_file():
+            raise DeviceError(f"device profile {printable(str(path))!r}: no such file")
+        if path.stat().st_size > MAX_PROFILE_BYTES:
+            raise DeviceError(f"device profile {printable(str(path))!r}: larger than {MAX_PROFILE_BYTES >> 20} MiB")
+        return parse_device(path.read_bytes(), str(path))
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"device profile {printable(str(path))!r}: {printable(str(error))}") from None
+
+
+def parse_device(source: bytes, name: str) -> Device:
+    """The profile written in `source`; raises DeviceError that names the key at fault."""
+    try:
+        device = msgspec.convert(tomllib.loads(source.decode()), Device)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise DeviceError(f"device profile {printable(name)!r}: {printable(str(error))}") from None
+    if device.native_precision not in device.precisions:
+        raise DeviceError(f"device profile {printable(name)!r}: no peak for its native precision")
+    return device

@@ -1,0 +1,102 @@
+"""Runs a function where its death is caught: a forked child with limits on memory, processor time and wall time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child may use: wall seconds, and MiB of address space beyond what the parent already has."""
+
+    timeout_s: float = 60.0
+    memory_mb: int = 4096
+
+
+class ChildDied(Exception):
+    """The child gave no result; `str()` says why: a signal, a limit or an exception."""
+
+
+def call(function: Callable[[], bytes], limits: Limits) -> bytes:
+    """Return what `function` returns, run in a forked child; raises ChildDied.
+
+    The fork inherits the parent's imports and data, so it starts in milliseconds. Where the system can't fork, the
+    function is not run at all.
+    """
+    if not hasattr(os, "fork"):
+        raise ChildDied("this system can't isolate native code (no fork)")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _run_child(function, writer, limits)
+    os.close(writer)
+    try:
+        answer = _read_all(reader, time.monotonic() + limits.timeout_s)
+    except TimeoutError:
+        raise ChildDied(f"took longer than {limits.timeout_s:g} s") from None
+    finally:
+        os.close(reader)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+    if not answer:
+        code = os.waitstatus_to_exitcode(status)
+        raise ChildDied(f"crashed ({signal.Signals(-code).name})" if code < 0 else "ended without a result")
+    if answer[:1] == b"E":
+        raise ChildDied(answer[1:].decode("utf-8", "replace"))
+    return answer[1:]
+
+
+def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> None:
+    """Never returns: writes `R` + result or `E` + reason, then leaves without running the parent's exit handlers."""
+    try:
+        import resource
+
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        seconds = max(1, int(limits.timeout_s) + 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        space = _address_space_bytes() + limits.memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+        answer = b"R" + function()
+    except MemoryError:
+        answer = f"Eneeded more than {limits.memory_mb} MiB".encode()
+    except BaseException as error:
+        answer = f"E{type(error).__name__}: {error}".encode("utf-8", "replace")[:500]
+    try:
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(answer)
+    finally:
+        os._exit(0)
+
+
+def _address_space_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 2**31
+
+
+def _read_all(descriptor: int, deadline: float) -> bytes:
+    pieces: list[bytes] = []
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(descriptor, 1 << 20)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)

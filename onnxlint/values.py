@@ -1,0 +1,241 @@
+"""The values of small constants, carried through the operators that compute shapes from shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from onnxlint.tensor import TensorType
+
+MAX_ELEMENTS = 1024
+"""Larger values are never shapes, axes or scales; they are not followed."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Attributes = Mapping[str, onnx.AttributeProto]
+
+
+def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
+    """An attribute's Python value: int, float, bytes, list, TensorProto or GraphProto."""
+    proto = attributes.get(name)
+    return default if proto is None else onnx.helper.get_attribute_value(proto)
+
+
+def tensor_value(tensor: onnx.TensorProto) -> Array | None:
+    """The value of a small tensor that lies in the graph itself, else None."""
+    count = math.prod(tensor.dims)
+    if count > MAX_ELEMENTS or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    if count and tensor.external_data and not tensor.raw_data:
+        return None
+    try:
+        return numpy_helper.to_array(tensor)
+    except Exception:  # every malformed tensor raises something else; it simply has no value
+        return None
+
+
+def constant_value(attributes: Attributes) -> Array | None:
+    """The value of a Constant node."""
+    for name, proto in attributes.items():
+        if name == "value":
+            return tensor_value(proto.t)
+        if name in ("value_int", "value_ints"):
+            return np.asarray(onnx.helper.get_attribute_value(proto), dtype=np.int64)
+        if name in ("value_float", "value_floats"):
+            return np.asarray(onnx.helper.get_attribute_value(proto), dtype=np.float32)
+    return None
+
+
+def evaluate(
+    op_type: str, version: int, attributes: Attributes, inputs: Sequence[Array | None], types: Sequence[TensorType | None]
+) -> Array | None:
+    """The value of the node's first output, where its inputs' values (or, for Shape and Size, types) give it."""
+    if op_type == "Constant":
+        return constant_value(attributes)
+    if op_type in ("Shape", "Size"):
+        return _shape(op_type, attributes, types[0] if types else None)
+    function = _FUNCTIONS.get(op_type)
+    if function is None or not inputs or inputs[0] is None:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            value = function(_Call(version, attributes, inputs))
+    except Exception:  # whatever a stranger's shapes and axes provoke in numpy: no value
+        return None
+    return value if value is not None and value.size <= MAX_ELEMENTS else None
+
+
+class _Call:
+    def __init__(self, version: int, attributes: Attributes, inputs: Sequence[Array | None]) -> None:
+        self.version, self.attributes, self.inputs = version, attributes, inputs
+
+    def __getitem__(self, index: int) -> Array:
+        value = self.inputs[index]
+        if value is None:
+            raise LookupError
+        return value
+
+    def has(self, index: int) -> bool:
+        return index < len(self.inputs)
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        return attribute(self.attributes, name, default)
+
+    def ints(self, name: str, index: int) -> list[int] | None:
+        """Axes and the like: an attribute in old opsets, an input in new ones."""
+        listed = self.attr(name)
+        if listed is not None:
+            return list(listed)
+        return [int(i) for i in self[index].reshape(-1)] if self.has(index) else None
+
+
+def _shape(op_type: str, attributes: Attributes, tensor: TensorType | None) -> Array | None:
+    if tensor is None or not tensor.is_known:
+        return None
+    if op_type == "Size":
+        return np.asarray(tensor.elements if tensor.elements < 2**62 else -1, dtype=np.int64)
+    start, end = attribute(attributes, "start", 0), attribute(attributes, "end")
+    return np.asarray(tensor.dims[start:end], dtype=np.int64)
+
+
+def _slice(call: _Call) -> Array:
+    data = call[0]
+    starts, ends = call.ints("starts", 1) or [], call.ints("ends", 2) or []
+    axes = call.ints("axes", 3) if call.attr("axes") or (call.has(3) and call.inputs[3] is not None) else None
+    steps = [int(i) for i in call[4]] if call.has(4) and call.inputs[4] is not None else [1] * len(starts)
+    index = [slice(None)] * data.ndim
+    for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
+        # an end before the first element means "through the first" when stepping backwards
+        index[axis] = slice(start, None if step < 0 and end < -data.shape[axis] else end, step)
+    return data[tuple(index)]
+
+
+def _unsqueeze(call: _Call) -> Array:
+    axes = call.ints("axes", 1) or []
+    return np.expand_dims(call[0], tuple(axes))
+
+
+def _squeeze(call: _Call) -> Array:
+    axes = call.ints("axes", 1)
+    return np.squeeze(call[0], tuple(axes) if axes else None)
+
+
+def _reshape(call: _Call) -> Array:
+    dims = call.ints("shape", 1) or []
+    if not call.attr("allowzero", 0):
+        dims = [call[0].shape[i] if d == 0 else d for i, d in enumerate(dims)]
+    return call[0].reshape(dims)
+
+
+def _cast(call: _Call) -> Array:
+    return call[0].astype(onnx.helper.tensor_dtype_to_np_dtype(call.attr("to")))
+
+
+def _concat(call: _Call) -> Array:
+    return np.concatenate([call[i] for i in range(len(call.inputs))], axis=call.attr("axis", 0))
+
+
+def _divide(call: _Call) -> Array:
+    a, b = call[0], call[1]
+    if np.issubdtype(a.dtype, np.integer):
+        return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+    return np.asarray(a / b)
+
+
+def _modulo(call: _Call) -> Array:
+    return np.asarray(np.fmod(call[0], call[1]) if call.attr("fmod", 0) else np.mod(call[0], call[1]))
+
+
+def _range(call: _Call) -> Array | None:
+    start, limit, delta = (call[i].item() for i in range(3))
+    if not delta or (limit - start) / delta > MAX_ELEMENTS:
+        return None
+    return np.arange(start, limit, delta, dtype=call[0].dtype)
+
+
+def _constant_of_shape(call: _Call) -> Array | None:
+    dims = [int(i) for i in call[0].reshape(-1)]
+    if any(d < 0 for d in dims) or math.prod(dims) > MAX_ELEMENTS:
+        return None
+    value = call.attr("value")
+    fill = numpy_helper.to_array(value).reshape(-1)[0] if value is not None else np.float32(0)
+    return np.full(dims, fill)
+
+
+def _expand(call: _Call) -> Array | None:
+    shape = np.broadcast_shapes(call[0].shape, tuple(int(i) for i in call[1]))
+    return None if math.prod(shape) > MAX_ELEMENTS else np.broadcast_to(call[0], shape)
+
+
+def _tile(call: _Call) -> Array | None:
+    repeats = [int(i) for i in call[1]]
+    return None if call[0].size * math.prod(repeats) > MAX_ELEMENTS else np.tile(call[0], repeats)
+
+
+def _reduce(function: Callable[..., Any]) -> Callable[[_Call], Array]:
+    def reduce(call: _Call) -> Array:
+        axes = call.ints("axes", 1)
+        return np.asarray(
+            function(call[0], axis=tuple(axes) if axes else None, keepdims=bool(call.attr("keepdims", 1))),
+            dtype=call[0].dtype,
+        )
+
+    return reduce
+
+
+def _unary(function: Callable[[Array], Any]) -> Callable[[_Call], Array]:
+    return lambda call: np.asarray(function(call[0]), dtype=call[0].dtype)
+
+
+def _binary(function: Callable[[Array, Array], Any]) -> Callable[[_Call], Array]:
+    return lambda call: np.asarray(function(call[0], call[1]))
+
+
+_FUNCTIONS: dict[str, Callable[[_Call], Array | None]] = {
+    "Identity": lambda call: call[0],
+    "Gather": lambda call: np.asarray(np.take(call[0], call[1].astype(np.int64), axis=call.attr("axis", 0))),
+    "Concat": _concat,
+    "Slice": _slice,
+    "Unsqueeze": _unsqueeze,
+    "Squeeze": _squeeze,
+    "Reshape": _reshape,
+    "Flatten": lambda call: call[0].reshape(1, -1) if call.attr("axis", 1) == 0 else call[0].reshape(len(call[0]), -1),
+    "Transpose": lambda call: np.transpose(call[0], call.attr("perm")),
+    "Cast": _cast,
+    "Range": _range,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Where": lambda call: np.where(call[0], call[1], call[2]),
+    "Add": _binary(np.add),
+    "Sub": _binary(np.subtract),
+    "Mul": _binary(np.multiply),
+    "Div": _divide,
+    "Mod": _modulo,
+    "Pow": lambda call: np.asarray(np.power(call[0], call[1]), dtype=call[0].dtype),
+    "Max": _binary(np.maximum),
+    "Min": _binary(np.minimum),
+    "Equal": _binary(np.equal),
+    "Greater": _binary(np.greater),
+    "GreaterOrEqual": _binary(np.greater_equal),
+    "Less": _binary(np.less),
+    "LessOrEqual": _binary(np.less_equal),
+    "And": _binary(np.logical_and),
+    "Or": _binary(np.logical_or),
+    "Not": lambda call: np.logical_not(call[0]),
+    "Neg": _unary(np.negative),
+    "Abs": _unary(np.abs),
+    "Floor": _unary(np.floor),
+    "Ceil": _unary(np.ceil),
+    "Round": _unary(np.round),
+    "Sqrt": _unary(np.sqrt),
+    "Sign": _unary(np.sign),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceSum": _reduce(np.sum),
+    "ReduceMax": _reduce(np.max),
+    "ReduceMin": _reduce(np.min),
+}
