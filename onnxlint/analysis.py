@@ -1,0 +1,199 @@
+"""One graph on one device: its kernels, what each costs and how long each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from onnxlint.cost import Cost
+from onnxlint.costs import CostModel
+from onnxlint.device import Device, Precision, load_device
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import Kernel, build_kernels
+from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
+from onnxlint.placement import Placement, place
+from onnxlint.support import SupportTable
+
+_KEPT_FOR_KERNELS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a graph is priced for: a device at a precision, its host, and how often a fixed batch is repeated."""
+
+    device: Device
+    precision: Precision
+    host: Device
+    batch_factor: int
+    table: SupportTable
+    machine: Machine
+    host_machine: Machine
+
+
+def target_for(device: Device, precision: Precision | None = None, batch_factor: int = 1) -> Target:
+    """The Target for a device; raises DeviceError for a precision that it lacks or a host that does not exist."""
+    host = load_device(device.host) if device.host else device
+    chosen = precision or device.native_precision
+    machine = Machine(device, chosen)
+    host_machine = Machine(host, host.native_precision) if device.host else machine
+    return Target(device, chosen, host, batch_factor, SupportTable(device), machine, host_machine)
+
+
+class Analysis:
+    """The graph's kernels with their costs and times (seconds, kernels × parameter sets)."""
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.graph, self.target = graph, target
+        self.costs = CostModel(graph, target.precision)
+        self.placement: Placement = place(graph, target.device, target.table)
+        self.kernels: tuple[Kernel, ...] = build_kernels(graph, target.device, target.host, self.placement)
+        self.kernel_costs: tuple[Cost, ...] = tuple(self._cost(kernel) for kernel in self.kernels)
+        self.times, self.bounds = self._estimate()
+
+    def _cost(self, kernel: Kernel) -> Cost:
+        cost = Cost() if kernel.is_free else self.costs.cost(kernel.nodes)
+        return cost.scaled(self.target.batch_factor)
+
+    def _estimate(self) -> tuple[Seconds, list[Bound]]:
+        target = self.target
+        times = np.zeros((len(self.kernels), len(target.machine.overhead)))
+        bounds: list[Bound] = ["free"] * len(self.kernels)
+        for hosted, machine in ((False, target.machine), (True, target.host_machine)):
+            indices = [i for i, k in enumerate(self.kernels) if k.on_host == hosted and not k.is_free]
+            seconds, found = machine.times([self._load(i, machine) for i in indices])
+            for row, index in enumerate(indices):
+                # the host's own sets are independent of the device's: its mean stands in each of them
+                times[index] = seconds[row].mean() if hosted else seconds[row]
+                bounds[index] = "fallback" if hosted else found[row]
+        for index, seconds_more in self.transfers.items():
+            times[index] += seconds_more
+            bounds[index] = "fallback"
+        return times, bounds
+
+    def _load(self, index: int, machine: Machine) -> Load:
+        kernel, cost = self.kernels[index], self.kernel_costs[index]
+        if kernel.on_host and machine.precision != self.target.precision:
+            cost = CostModel(self.graph, machine.precision).cost(kernel.nodes).scaled(self.target.batch_factor)
+        factor = self.target.batch_factor
+        load = load_of(kernel, cost, self.costs, machine.device, self._kept_bytes(index))
+        if factor == 1:
+            return load
+        return Load(
+            load.class_index,
+            load.operations * factor,
+            load.vector_operations * factor,
+            load.moved_bytes,
+            load.out_elements * factor,
+            load.slowdown,
+        )
+
+    def _kept_bytes(self, index: int) -> int:
+        """Bytes of the kernel's activations that stay on chip: small values whose writer and readers are near."""
+        chip = self.target.device.on_chip_kib
+        if chip is None or chip.value is None or self.kernels[index].on_host:
+            return 0
+        kernel = self.kernels[index]
+        room = chip.value * 1024 / 2
+        names = {n for node in kernel.nodes for n in (*node.inputs, *node.outputs) if n in self._kernel_writing}
+        kept = 0
+        for name in names:
+            writer = self._kernel_writing[name]
+            readers = [self.kernel_of[r.key] for r in self.graph.readers(name)]
+            readers = [r for r in readers if r != writer]
+            if not readers or name in self.graph.is_output or max(readers) - writer > _KEPT_FOR_KERNELS:
+                continue
+            size = self.value_bytes(name)
+            if size <= room:
+                kept += size
+        return kept
+
+    @cached_property
+    def kernel_of(self) -> dict[str, int]:
+        """Node key → index of its kernel."""
+        return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+
+    @cached_property
+    def _kernel_writing(self) -> dict[str, int]:
+        return {
+            name: index
+            for index, kernel in enumerate(self.kernels)
+            for node in kernel.nodes
+            for name in node.outputs
+            if name
+        }
+
+    def value_bytes(self, name: str) -> int:
+        """Bytes of the whole value at the executed precision, for the whole batch; 0 where the shape is unknown."""
+        known = self.graph.type_of(name)
+        if not known.is_known:
+            return 0
+        factor = 1 if self.graph.is_constant(name) else self.target.batch_factor
+        return self.costs.bytes(name, known.elements) * factor
+
+    @cached_property
+    def crossings(self) -> dict[str, int]:
+        """Value → index of the host kernel that pays for its way to or from the host."""
+        found: dict[str, int] = {}
+        for index, kernel in enumerate(self.kernels):
+            for node in kernel.nodes:
+                for name in node.inputs:
+                    writer = self._kernel_writing.get(name)
+                    if writer is None and (name not in self.graph.inputs or not kernel.on_host):
+                        continue
+                    writer_hosted = writer is not None and self.kernels[writer].on_host
+                    if writer_hosted != kernel.on_host:
+                        found.setdefault(name, index if kernel.on_host else writer or index)
+        return found
+
+    @cached_property
+    def transfers(self) -> dict[int, float]:
+        """Index of a host kernel → seconds of its transfers, and of the hand-over for the first of each partition."""
+        transfer = self.target.device.transfer
+        if transfer is None or not self.placement.on_host:
+            return {}
+        paid: dict[int, float] = {}
+        for name, index in self.crossings.items():
+            seconds = self.value_bytes(name) / (transfer.bandwidth_gb_per_s * 1e9)
+            paid[index] = paid.get(index, 0.0) + seconds
+        seen: set[int] = set()
+        for index, kernel in enumerate(self.kernels):
+            level = self.placement.level[kernel.main.key]
+            if kernel.on_host and level not in seen:
+                seen.add(level)
+                paid[index] = paid.get(index, 0.0) + transfer.sync_us * 1e-6
+        return paid
+
+    @cached_property
+    def total(self) -> Seconds:
+        """Seconds of the whole graph, one per parameter set."""
+        summed: Seconds = self.times.sum(axis=0)
+        return summed
+
+    @cached_property
+    def host_seconds(self) -> float:
+        """The part of the total that runs on the host, transfers included."""
+        return float(sum(self.times[i].mean() for i, k in enumerate(self.kernels) if k.on_host))
+
+    def spread(self, per_set: Seconds) -> tuple[float, float, float]:
+        """Middle, low and high of an amount of seconds given per parameter set."""
+        factor = self.target.machine.spread
+        values = sorted((per_set.min() / factor, per_set.min() * factor, per_set.max() / factor, per_set.max() * factor))
+        return float(per_set.mean()), float(values[0]), float(values[-1])
+
+    def seconds(self, indices: Iterable[int]) -> Seconds:
+        """Seconds of some kernels together, one per parameter set."""
+        chosen = sorted(set(indices))
+        summed: Seconds = self.times[chosen].sum(axis=0) if chosen else np.zeros(self.times.shape[1])
+        return summed
+
+    def seconds_of(self, nodes: Iterable[Node]) -> Seconds:
+        """Seconds of all kernels that these nodes are part of."""
+        return self.seconds(self.kernel_of[node.key] for node in nodes if node.key in self.kernel_of)
+
+    @cached_property
+    def unknown_nodes(self) -> tuple[Node, ...]:
+        """The run-time nodes whose cost is unknown: no cost function, or shapes that nothing tells."""
+        return tuple(n for n in self.graph.compute_nodes if not n.bodies and self.costs.work(n) is None)

@@ -1,0 +1,79 @@
+"""What a rule reports: one place (or one fault in many places), and the changes that would help, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from onnxlint.tensor import TensorType
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+Safety = Literal["exact", "close", "lossy", "advice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take the node of that key out of the graph."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Add a node; `outputs` are new values or those of a removed node."""
+
+    op_type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[tuple[str, Any], ...] = ()
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Let everything that reads `value`, the graph's outputs included, read `to` instead."""
+
+    value: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """State the type of a new value, or another type for an old one; `is_weight` for a new stored tensor."""
+
+    value: str
+    type: TensorType
+    is_weight: bool = False
+
+
+Edit = Remove | Insert | Reconnect | Declare
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One way to mend a finding. `exact` keeps the outputs up to rounding, `close` within a stated tolerance.
+
+    `lossy` needs retraining, `advice` is another architecture: both are priced, never applied.
+    """
+
+    title: str
+    safety: Safety
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault as a rule states it, unpriced.
+
+    `nodes` are the keys of all nodes at fault, `places` how often the fault occurs, `fixes` the alternatives that
+    the engine prices. `severity` overrides the rule's own where the place decides it (and is then final).
+    """
+
+    message: str
+    suggestion: str
+    nodes: tuple[str, ...]
+    places: int = 1
+    fixes: tuple[Fix, ...] = ()
+    severity: Severity | None = None
+    details: tuple[str, ...] = field(default=())

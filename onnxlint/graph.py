@@ -1,0 +1,271 @@
+"""The graph that rules read: nodes in execution order, values with types, and what of it is work at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import onnx
+
+from onnxlint.operators import Call
+from onnxlint.scope import GraphDef, NodeDef
+from onnxlint.shapes import Shapes
+from onnxlint.tensor import TensorType
+from onnxlint.values import Array, attribute
+
+if TYPE_CHECKING:
+    import networkx
+
+Role = Literal["compute", "constant", "shape"]
+_NONDETERMINISTIC = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+_UNKNOWN = TensorType(0, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operator call, located by `key`: its first output's name.
+
+    `inputs` keeps order and repetition ("" for an omitted one). `role` is "constant" for what depends on constants
+    alone and "shape" for what depends on the inputs' shapes but not their data: neither is work at run time.
+    """
+
+    op_type: str
+    domain: str
+    version: int
+    key: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, onnx.AttributeProto]
+    role: Role = "compute"
+    bodies: Mapping[str, Graph] = field(default_factory=dict)
+    trips: int | None = None
+
+    @property
+    def qualified_op(self) -> str:
+        """`Conv`, or `com.microsoft:FusedConv` outside ai.onnx."""
+        return f"{self.domain}:{self.op_type}" if self.domain else self.op_type
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """An attribute's Python value, or `default`."""
+        return attribute(self.attributes, name, default)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A read-only graph: `nodes` in execution order, `types` of all values, `weights` (initializers) by name.
+
+    `values` holds small constants. Every name is resolved: a body's values carry the path of the enclosing node.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    types: Mapping[str, TensorType]
+    values: Mapping[str, Array]
+    weights: frozenset[str]
+
+    def type_of(self, name: str) -> TensorType:
+        """The value's type; unknown (dtype 0, no shape) for a name that nothing tells of."""
+        return self.types.get(name, _UNKNOWN)
+
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        return {name: node for node in self.nodes for name in node.outputs if name}
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[Node]]:
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            names = dict.fromkeys(name for name in node.inputs if name)
+            for body in node.bodies.values():
+                names |= dict.fromkeys(body.captured)
+            for name in names:
+                readers.setdefault(name, []).append(node)
+        return readers
+
+    @cached_property
+    def captured(self) -> frozenset[str]:
+        """The values that this graph, as a body, reads from outside."""
+        own = {name for node in self.nodes for name in node.outputs} | set(self.inputs) | self.weights
+        read = {name for node in self.nodes for name in node.inputs if name} | set(self.outputs)
+        for node in self.nodes:
+            for body in node.bodies.values():
+                read |= body.captured
+        return frozenset(read - own)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Node]:
+        return {node.key: node for node in self.nodes}
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Node key → place in execution order."""
+        return {node.key: index for index, node in enumerate(self.nodes)}
+
+    @cached_property
+    def is_output(self) -> frozenset[str]:
+        """The graph's outputs as a set."""
+        return frozenset(self.outputs)
+
+    def node(self, key: str) -> Node:
+        """The node of that key; raises KeyError."""
+        return self._by_key[key]
+
+    def producer(self, name: str) -> Node | None:
+        """The node that writes the value, None for inputs, weights and values from outside."""
+        return self._producers.get(name)
+
+    def consumers(self, name: str) -> list[Node]:
+        """The nodes that read the value, each once, in execution order."""
+        return self._consumers.get(name, [])
+
+    def readers(self, name: str) -> list[Node]:
+        """The consumers that are work at run time."""
+        return [node for node in self.consumers(name) if node.role == "compute"]
+
+    def sole_reader(self, name: str) -> Node | None:
+        """The one node that reads the value, if exactly one does and it is no output of the graph."""
+        readers = self.consumers(name)
+        return readers[0] if len(readers) == 1 and name not in self.is_output else None
+
+    def is_constant(self, name: str) -> bool:
+        """The value does not depend on the inputs' data."""
+        if name in self.weights:
+            return True
+        producer = self._producers.get(name)
+        return producer is not None and producer.role != "compute"
+
+    @cached_property
+    def compute_nodes(self) -> tuple[Node, ...]:
+        """The nodes that are work at run time, in execution order."""
+        return tuple(node for node in self.nodes if node.role == "compute")
+
+    @cached_property
+    def unresolved(self) -> tuple[str, ...]:
+        """The values read or returned at run time whose shape is not known, bodies included."""
+        names = [
+            name
+            for node in self.compute_nodes
+            for name in node.outputs
+            if name and not self.type_of(name).is_known and (name in self._consumers or name in self.is_output)
+        ]
+        names += [name for node in self.compute_nodes for body in node.bodies.values() for name in body.unresolved]
+        return tuple(names)
+
+    @cached_property
+    def network(self) -> networkx.MultiDiGraph[str]:
+        """The graph of node keys in networkx: one edge a value read, with the value's name as its key."""
+        import networkx
+
+        network: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+        network.add_nodes_from((node.key, {"node": node}) for node in self.nodes)
+        for name, writer in self._producers.items():
+            for reader in self.consumers(name):
+                network.add_edge(writer.key, reader.key, key=name)
+        return network
+
+    def call(self, node: Node) -> Call:
+        """The node as a cost function sees it."""
+        types, values = self.types, self.values
+        return Call(
+            node.op_type,
+            node.version,
+            node.attributes,
+            tuple(types.get(name, _UNKNOWN) if name else None for name in node.inputs),
+            tuple(types.get(name, _UNKNOWN) if name else None for name in node.outputs),
+            tuple(values.get(name) for name in node.inputs),
+        )
+
+
+def build_graph(definition: GraphDef, shapes: Shapes) -> Graph:
+    """The Graph of a resolved model: decided branches spliced in, constants and shape computations marked."""
+    return _Builder(shapes).graph(definition, {}, _Known(set(), set()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Values that depend on constants alone, and those that depend on no input's data (a superset)."""
+
+    constant: set[str]
+    static: set[str]
+
+    def copy(self) -> _Known:
+        return _Known(set(self.constant), set(self.static))
+
+
+class _Builder:
+    def __init__(self, shapes: Shapes) -> None:
+        self.shapes = shapes
+
+    def graph(self, definition: GraphDef, aliases: dict[str, str], known: _Known) -> Graph:
+        """`aliases` maps the outputs of spliced branches to what they stand for."""
+        weights: set[str] = set()
+        nodes = list(self.spliced(definition, aliases, weights))
+        known.constant.update(weights)
+        known.static.update(weights)
+        built = tuple(self.node(node, aliases, known) for node in nodes)
+        outputs = tuple(_resolve(aliases, name) for name in definition.outputs)
+        return Graph(
+            built, tuple(definition.inputs), outputs, self.shapes.types, self.shapes.values, frozenset(weights)
+        )
+
+    def spliced(self, definition: GraphDef, aliases: dict[str, str], weights: set[str]) -> Iterator[NodeDef]:
+        weights |= definition.initializers.keys() | definition.sparse.keys()
+        for node in definition.nodes:
+            taken = self.shapes.branches.get(node.key)
+            if taken is None:
+                yield node
+                continue
+            body = node.bodies[taken]
+            yield from self.spliced(body, aliases, weights)
+            aliases |= {outer: inner for outer, inner in zip(node.outputs, body.outputs, strict=False) if outer}
+
+    def node(self, definition: NodeDef, aliases: dict[str, str], known: _Known) -> Node:
+        inputs = tuple(_resolve(aliases, name) for name in definition.inputs)
+        bodies = {name: self.graph(body, aliases, known.copy()) for name, body in definition.bodies.items()}
+        role = _role(definition, inputs, bodies, known)
+        if role != "compute":
+            known.static.update(definition.outputs)
+        if role == "constant":
+            known.constant.update(definition.outputs)
+        return Node(
+            definition.op_type,
+            definition.domain,
+            definition.version,
+            definition.key,
+            definition.name,
+            inputs,
+            definition.outputs,
+            definition.attributes,
+            role,
+            bodies,
+            self.shapes.trips.get(definition.key),
+        )
+
+
+def _resolve(aliases: Mapping[str, str], name: str) -> str:
+    while name in aliases:
+        name = aliases[name]
+    return name
+
+
+def _role(
+    definition: NodeDef, inputs: Iterable[str], bodies: Mapping[str, Graph], known: _Known
+) -> Role:
+    if definition.op_type in _NONDETERMINISTIC:
+        return "compute"
+    if definition.op_type in ("Shape", "Size") and definition.domain == "":
+        return "shape"
+    needs = {name for name in inputs if name}
+    for body in bodies.values():
+        needs |= body.captured
+    if needs <= known.constant:
+        return "constant"
+    return "shape" if needs <= known.static else "compute"
+
+

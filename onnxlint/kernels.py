@@ -1,0 +1,183 @@
+"""Which nodes the device runs as one launch: a convolution or Gemm with what follows it, chains, views for free."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from onnxlint.device import Device, Fusion, KernelClass
+from onnxlint.graph import Graph, Node
+from onnxlint.operators import ELEMENTWISE, VIEWS
+from onnxlint.placement import Placement
+
+CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})
+TRANSPOSED = frozenset({"ConvTranspose"})
+MATRIX_PRODUCTS = frozenset(
+    {
+        "Gemm",
+        "MatMul",
+        "MatMulInteger",
+        "QLinearMatMul",
+        "Einsum",
+        "FusedGemm",
+        "FusedMatMul",
+        "MatMulNBits",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeMatMul",
+        "QGemm",
+        "GemmFastGelu",
+    }
+)
+RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
+ATTENTION = frozenset(
+    {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "DecoderMaskedMultiHeadAttention"}
+)
+ANCHORS = CONVOLUTIONS | TRANSPOSED | MATRIX_PRODUCTS
+_QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_MAX_EPILOGUE = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """Nodes of one launch in execution order; `main` carries the class, `is_free` marks one that moves nothing."""
+
+    nodes: tuple[Node, ...]
+    main: Node
+    kernel_class: KernelClass
+    is_free: bool = False
+    on_host: bool = False
+
+    @property
+    def label(self) -> str:
+        """The operators in order: `Conv+Relu`."""
+        return "+".join(node.op_type for node in self.nodes)
+
+
+def classify(graph: Graph, node: Node) -> KernelClass:
+    """The class of arithmetic that prices a node: a convolution by kernel size and groups, else by operator."""
+    if node.op_type in CONVOLUTIONS or node.op_type in TRANSPOSED:
+        weight = graph.type_of(weight_of(node)).shape if len(node.inputs) > 1 else None
+        groups = int(node.attr("group", 1))
+        spatial = [size for size in (weight or ())[2:] if size is not None]
+        if groups > 1:
+            per_group = weight[1] if weight is not None and len(weight) > 1 else None
+            return "depthwise" if per_group == 1 else "grouped"
+        return "pointwise" if spatial and max(spatial) == 1 else "conv"
+    if node.op_type in MATRIX_PRODUCTS:
+        return "gemm"
+    if node.op_type in RECURRENT:
+        return "recurrent"
+    return "attention" if node.op_type in ATTENTION else "vector"
+
+
+def weight_of(node: Node) -> str:
+    """The input that holds a convolution's weights."""
+    return node.inputs[3] if node.op_type == "QLinearConv" and len(node.inputs) > 3 else node.inputs[1]
+
+
+def build_kernels(graph: Graph, device: Device, host: Device, placement: Placement) -> tuple[Kernel, ...]:
+    """Group the graph's run-time nodes into kernels of the device and, where they were placed there, of its host."""
+    on_device, on_host = _Rules(device.fusion), _Rules(host.fusion)
+    return tuple(_Grouping(graph, placement, on_device, on_host).run())
+
+
+class _Rules:
+    """A machine's fusion rules as sets."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        self.epilogue = frozenset(fusion.epilogue)
+        self.free = VIEWS & frozenset(fusion.free)
+        self.residual_add, self.chains = fusion.residual_add, fusion.chains
+
+
+class _Grouping:
+    def __init__(self, graph: Graph, placement: Placement, on_device: _Rules, on_host: _Rules) -> None:
+        self.graph, self.placement = graph, placement
+        self.on_device, self.on_host = on_device, on_host
+        self.taken: set[str] = set()
+        self.ready: set[str] = set()
+
+    def run(self) -> Iterable[Kernel]:
+        for node in self.graph.compute_nodes:
+            if node.key in self.taken:
+                continue
+            is_hosted = node.key in self.placement.on_host
+            rules = self.on_host if is_hosted else self.on_device
+            if node.op_type in rules.free and node.domain == "":
+                kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
+            else:
+                members = (node, *self.followers(node, rules))
+                kernel = Kernel(members, node, classify(self.graph, node), on_host=is_hosted)
+            self.taken.update(member.key for member in kernel.nodes)
+            self.ready.update(name for member in kernel.nodes for name in member.outputs)
+            yield kernel
+
+    def followers(self, anchor: Node, rules: _Rules) -> tuple[Node, ...]:
+        """The nodes that run within the anchor's launch."""
+        if anchor.op_type in ANCHORS:
+            allowed = rules.epilogue
+        elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):
+            allowed = ELEMENTWISE
+        else:
+            return ()
+        if not allowed or len(anchor.outputs) != 1:
+            return ()
+        return self.grow(anchor, allowed, rules)
+
+    def grow(self, anchor: Node, allowed: frozenset[str], rules: _Rules) -> tuple[Node, ...]:
+        """The longest run of allowed nodes behind the anchor that ends in one value.
+
+        Nodes are added in execution order; the group may end wherever all but one of its values are used up inside.
+        """
+        graph = self.graph
+        group: list[Node] = []
+        inside = {anchor.outputs[0]}
+        keys = {anchor.key}
+        pending: list[tuple[int, str]] = []
+        self.push(anchor.outputs[0], pending)
+        open_values = {anchor.outputs[0]}
+        best = 0
+        while pending and len(group) < _MAX_EPILOGUE:
+            node = graph.node(heapq.heappop(pending)[1])
+            if node.key in keys:
+                continue
+            if node.op_type not in allowed or not self.may_join(node, anchor, inside, rules):
+                break
+            group.append(node)
+            keys.add(node.key)
+            for name in node.inputs:
+                if name in open_values and all(reader.key in keys for reader in graph.consumers(name)):
+                    open_values.discard(name)
+            open_values.add(node.outputs[0])
+            inside.add(node.outputs[0])
+            if open_values == {node.outputs[0]}:
+                best = len(group)
+            if node.outputs[0] not in graph.is_output:
+                self.push(node.outputs[0], pending)
+            if any(name in graph.is_output for name in open_values):
+                break
+        return tuple(group[:best])
+
+    def push(self, name: str, pending: list[tuple[int, str]]) -> None:
+        if name in self.graph.is_output:
+            return
+        for reader in self.graph.consumers(name):
+            heapq.heappush(pending, (self.graph.position[reader.key], reader.key))
+
+    def may_join(self, node: Node, anchor: Node, inside: set[str], rules: _Rules) -> bool:
+        if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
+            return False
+        level = self.placement.level
+        if level[node.key] != level[anchor.key]:
+            return False
+        outside = [
+            name for name in node.inputs if name and name not in inside and not self.graph.is_constant(name)
+        ]
+        if not outside:
+            return True
+        if any(name not in self.ready and self.graph.producer(name) is not None for name in outside):
+            return False
+        # The second operand of a residual Add, or of a gate, was computed before this kernel.
+        same = all(self.graph.type_of(n).shape == self.graph.type_of(node.outputs[0]).shape for n in outside)
+        return rules.chains or (rules.residual_add and node.op_type == "Add" and same)

@@ -1,0 +1,146 @@
+"""The roofline: seconds for each kernel on a device, as the larger of computing and moving, plus the launch.
+
+    compute = 2·padded MACs / (peak · efficiency of the class) + Σ other FLOPs / vector rate
+    memory  = bytes / attainable bandwidth
+    time    = overhead + max(compute, memory)
+
+Every formula is evaluated for all parameter sets of the profile at once: the estimate is their mean, its range their
+extremes widened by the profile's spread. What the device can't run is timed on its host, with the transfers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from onnxlint.cost import Cost
+from onnxlint.costs import CostModel
+from onnxlint.device import KERNEL_CLASSES, Device, Precision
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
+from onnxlint.tensor import UnknownShape
+
+Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
+BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
+Seconds = np.ndarray[Any, np.dtype[np.float64]]
+_CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one kernel asks of a machine: padded operations of its class, vector operations, bytes, and its size."""
+
+    class_index: int
+    operations: float
+    vector_operations: float
+    moved_bytes: float
+    out_elements: int
+    slowdown: float = 1.0
+
+
+def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chip_bytes: int = 0) -> Load:
+    """The kernel's Load on a device whose on-chip memory keeps `on_chip_bytes` of its traffic from moving."""
+    operations, slowdown = 0.0, 1.0
+    vector = 0.0
+    for node in kernel.nodes:
+        work = costs.work(node)
+        if work is None:
+            continue
+        weight = device.vector_cost.get(node.op_type, 1.0)
+        vector += work.other_flops * weight
+        if work.macs:
+            factor, slow = _padding(costs.graph, node, device)
+            operations += 2.0 * work.macs * factor
+            slowdown = max(slowdown, slow)
+    if kernel.main.bodies:
+        operations, vector = 2.0 * cost.macs, float(cost.other_flops)
+    out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
+    moved = max(0, cost.memory_access_bytes - on_chip_bytes)
+    return Load(_CLASS_INDEX[kernel.kernel_class], operations, vector, float(moved), out, slowdown)
+
+
+def _elements(graph: Graph, name: str) -> int:
+    try:
+        return graph.type_of(name).elements
+    except UnknownShape:
+        return 0
+
+
+def _padding(graph: Graph, node: Node, device: Device) -> tuple[float, float]:
+    """By what factor the machine's channel multiples inflate a node's MACs, and its slowdown off a cliff."""
+    channels = channels_of(graph, node)
+    if channels is None:
+        return 1.0, 1.0
+    alignment = device.alignment
+    into, out, is_depthwise, is_pointwise = channels
+    if is_depthwise:
+        padded, real = _up(out, alignment.output_channels), out
+    else:
+        floor = alignment.pointwise_input_floor if is_pointwise else 1
+        padded = max(_up(into, alignment.input_channels), floor) * _up(out, alignment.output_channels)
+        real = into * out
+    if alignment.mode == "cliff":
+        return 1.0, alignment.cliff_factor if padded != real else 1.0
+    return padded / real, 1.0
+
+
+def channels_of(graph: Graph, node: Node) -> tuple[int, int, bool, bool] | None:
+    """A convolution's or matrix product's channels per group: (in, out, depthwise, pointwise); None if unknown.
+
+    A depthwise convolution gives all its channels as `out`; a matrix product counts as pointwise with in = K, out = N.
+    """
+    try:
+        if node.op_type in CONVOLUTIONS:
+            out, into, *kernel = graph.type_of(weight_of(node)).dims
+            groups = int(node.attr("group", 1))
+            if groups > 1 and into == 1:
+                return (1, out, True, False) if out else None
+            found = (into, out // max(1, groups), False, all(size == 1 for size in kernel))
+        elif node.op_type in MATRIX_PRODUCTS and node.op_type != "Einsum":
+            left, right = graph.type_of(node.inputs[0]).dims, graph.type_of(node.outputs[0]).dims
+            found = (left[0] if node.attr("transA", 0) else left[-1], right[-1], False, True)
+        else:
+            return None
+    except (UnknownShape, ValueError, IndexError):
+        return None
+    return found if found[0] and found[1] else None
+
+
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+class Machine:
+    """A device at a precision with its parameter sets as arrays over the sets."""
+
+    def __init__(self, device: Device, precision: Precision) -> None:
+        self.device, self.precision = device, precision
+        sets = device.attainable.sets
+        peak = device.peak_ops_per_s(precision)
+        self.rate = np.array([[peak * s.efficiency(name) for s in sets] for name in KERNEL_CLASSES])
+        self.vector_rate = np.array([s.vector_gops * 1e9 for s in sets])
+        self.bandwidth = np.array([s.bandwidth_gb_per_s * 1e9 for s in sets])
+        self.overhead = np.array([s.overhead_us * 1e-6 for s in sets])
+        self.spread = device.attainable.spread
+        self.fill = device.fill_elements.value if device.fill_elements is not None else None
+
+    def times(self, loads: Sequence[Load]) -> tuple[Seconds, list[Bound]]:
+        """Seconds (kernels × sets) and what bounds each kernel."""
+        if not loads:
+            return np.zeros((0, len(self.overhead))), []
+        operations = np.array([load.operations * load.slowdown for load in loads])[:, None]
+        vector = np.array([load.vector_operations for load in loads])[:, None]
+        moved = np.array([load.moved_bytes for load in loads])[:, None]
+        rate = self.rate[[load.class_index for load in loads]]
+        if self.fill:
+            filled = np.minimum(1.0, np.array([load.out_elements for load in loads]) / self.fill)[:, None]
+            rate = rate * np.maximum(filled, 1e-3)
+        compute = operations / rate + vector / self.vector_rate
+        memory = moved / self.bandwidth
+        seconds = self.overhead + np.maximum(compute, memory)
+        terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), np.full(len(loads), self.overhead.mean())])
+        # the launch is the bound only where it takes longer than the larger of the two others
+        return seconds, [BOUNDS[index] for index in terms.argmax(axis=0)]

@@ -1,0 +1,158 @@
+"""What a rule is: its metadata, the context that its check sees, and the examples that document and test it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+
+import onnx
+
+from onnxlint.analysis import Analysis, Seconds
+from onnxlint.device import Device
+from onnxlint.finding import Finding, Severity
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import Kernel
+from onnxlint.support import Support
+
+_HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's metadata: `code` (G1, OPS002), `name` (its slug) and default severity."""
+
+    code: str
+    name: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check may look at: the graph, its kernels with costs and estimates, and the device."""
+
+    analysis: Analysis
+
+    @property
+    def graph(self) -> Graph:
+        """The graph under the lint."""
+        return self.analysis.graph
+
+    @property
+    def device(self) -> Device:
+        """The device it is linted for."""
+        return self.analysis.target.device
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The device's kernels in execution order."""
+        return self.analysis.kernels
+
+    def support(self, node: Node) -> Support:
+        """What the device says of the node (static nodes are supported: they don't run)."""
+        return self.analysis.placement.support.get(node.key, _SUPPORTED)
+
+    def seconds(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
+        """Mean seconds of the kernels that these nodes are part of."""
+        return float(self.analysis.seconds_of(nodes).mean())
+
+    def share(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
+        """Those seconds as a part of the whole latency, 0 to 1."""
+        total = self.total_s
+        return self.seconds(nodes) / total if total else 0.0
+
+    @property
+    def total_s(self) -> float:
+        """The predicted latency's middle."""
+        return float(self.analysis.total.mean())
+
+    @property
+    def times(self) -> Seconds:
+        """Seconds, kernels × parameter sets."""
+        return self.analysis.times
+
+
+_SUPPORTED = Support("supported")
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """An ONNX text on which the rule is silent on `device`."""
+
+    text: str
+    device: str = "generic"
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An ONNX text in which the rule finds `places` faults on `device`, with this severity if one is given."""
+
+    text: str
+    device: str = "generic"
+    places: int = 1
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True)
+class LoadedRule:
+    """A rule file as found: RULE, check, examples, and its docstring as the page."""
+
+    rule: Rule
+    family: str
+    module: ModuleType
+
+    @property
+    def code(self) -> str:
+        """The rule's code."""
+        return self.rule.code
+
+    @property
+    def name(self) -> str:
+        """The rule's slug."""
+        return self.rule.name
+
+    @cached_property
+    def check(self) -> Callable[[Context], Iterator[Finding]]:
+        """The function that yields findings."""
+        check: Callable[[Context], Iterator[Finding]] = self.module.check
+        return check
+
+    @property
+    def page(self) -> str:
+        """What the rule checks, why it costs, how to fix it: the module's docstring."""
+        return inspect.cleandoc(self.module.__doc__ or "")
+
+    @property
+    def title(self) -> str:
+        """The page's first line."""
+        return self.page.split("\n", 1)[0]
+
+    @property
+    def valid(self) -> list[Valid]:
+        """Examples that pass."""
+        return list(getattr(self.module, "VALID", []))
+
+    @property
+    def invalid(self) -> list[Invalid]:
+        """Examples that fail."""
+        return list(getattr(self.module, "INVALID", []))
+
+
+def example_model(text: str) -> onnx.ModelProto:
+    """The model written as ONNX text (opset 17 where it has no header).
+
+    A value that is declared in `<…>` behind the outputs and written by no node is a weight without its data.
+    Raises onnx.parser.ParseError.
+    """
+    model = onnx.parser.parse_model(text if text.lstrip().startswith("<") else _HEADER + text)
+    written = {name for node in model.graph.node for name in node.output}
+    for info in list(model.graph.value_info):
+        if info.name not in written:
+            tensor = model.graph.initializer.add(name=info.name, data_type=info.type.tensor_type.elem_type)
+            tensor.dims.extend(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="weights.bin")
+            model.graph.value_info.remove(info)
+    return model

@@ -1,0 +1,111 @@
+"""What the device says of a node: it runs there, it does not, or nobody published it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from onnxlint.device import Condition, Device
+from onnxlint.graph import Graph, Node
+from onnxlint.tensor import dtype_name
+
+Status = Literal["supported", "unsupported", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The status of one node on one device; `reason` says why where it is not supported, `source` who says so."""
+
+    status: Status
+    reason: str = ""
+    source: str = ""
+
+
+class SupportTable:
+    """A device's list of operators, ready to be asked node by node."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        operators = device.operators
+        self._status: dict[str, Status] = dict.fromkeys(operators.supported, "supported")
+        self._status |= dict.fromkeys(operators.unsupported, "unsupported")
+        self._status |= dict.fromkeys(operators.unknown, "unknown")
+        self._conditions: dict[str, list[Condition]] = {}
+        for condition in operators.conditional:
+            self._conditions.setdefault(condition.op, []).append(condition)
+            self._status[condition.op] = "supported"
+
+    def of(self, graph: Graph, node: Node) -> Support:
+        """Whether the device runs the node: by its operator, the conditions on it and the rank of its tensors."""
+        operators, name = self.device.operators, self.device.name
+        status = self._status.get(node.qualified_op, operators.default)
+        for condition in self._conditions.get(node.qualified_op, ()):
+            broken = next(_violations(graph, node, condition), "")
+            if broken:
+                return Support("unsupported", f"{broken}: {condition.reason}", condition.source)
+        if status == "unsupported":
+            return Support("unsupported", f"{node.op_type} does not run on {name}", operators.source)
+        if operators.max_rank is not None:
+            rank = max((graph.type_of(value).rank or 0 for value in (*node.inputs, *node.outputs) if value), default=0)
+            if rank > operators.max_rank:
+                reason = f"{rank}-D tensors, where {name} holds at most {operators.max_rank}-D"
+                return Support("unsupported", reason, operators.source)
+        if status == "unknown":
+            return Support("unknown", f"whether {name} runs {node.op_type} is not public", operators.source)
+        return Support("supported")
+
+
+def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
+    """Which limits of `limit` the node breaks, in words; what is not known breaks none."""
+    first = graph.type_of(node.inputs[0]) if node.inputs else None
+    shape = first.shape if first is not None else None
+    weight = graph.type_of(node.inputs[1]).shape if len(node.inputs) > 1 else None
+    kernel = node.attr("kernel_shape") or list((weight or ())[2:])
+    groups = node.attr("group", 1)
+    if limit.max_rank is not None and shape is not None and len(shape) > limit.max_rank:
+        yield f"{len(shape)}-D input"
+    for name, extents, largest in (
+        ("kernel", kernel, limit.max_kernel),
+        ("stride", node.attr("strides", []), limit.max_stride),
+        ("dilation", node.attr("dilations", []), limit.max_dilation),
+        ("groups", [groups], limit.max_groups),
+    ):
+        sizes = [size for size in extents if isinstance(size, int)]
+        if largest is not None and sizes and max(sizes) > largest:
+            yield f"{name} {'x'.join(map(str, sizes))} above {largest}"
+    channels = shape[1] if shape is not None and len(shape) > 1 else None
+    if channels is not None and limit.max_input_channels_per_group is not None:
+        per_group = channels // max(1, groups)
+        if per_group > limit.max_input_channels_per_group:
+            yield f"{per_group} input channels a group, above {limit.max_input_channels_per_group}"
+    if limit.depthwise is not None and channels is not None and groups > 1:
+        if (groups == channels) != limit.depthwise:
+            yield f"{groups} groups of {channels} channels"
+    if limit.permutations is not None:
+        perm = list(node.attr("perm") or reversed(range(len(shape or ()))))
+        if perm not in limit.permutations:
+            yield f"permutation ({','.join(map(str, perm))})"
+    if limit.axes is not None:
+        axis = node.attr("axis")
+        if axis is not None and shape is not None and axis % max(1, len(shape)) not in limit.axes:
+            yield f"axis {axis}"
+    if limit.dtypes is not None and first is not None and first.dtype and dtype_name(first.dtype) not in limit.dtypes:
+        yield f"{dtype_name(first.dtype)} input"
+    if limit.modes is not None:
+        mode = node.attr("mode", b"")
+        if mode and mode.decode("utf-8", "replace") not in limit.modes:
+            yield f"mode {mode.decode('utf-8', 'replace')}"
+    if limit.integer_scales is not None:
+        yield from _scale_violations(graph, node, limit.integer_scales)
+
+
+def _scale_violations(graph: Graph, node: Node, scales: list[int]) -> Iterator[str]:
+    before = graph.type_of(node.inputs[0]).shape
+    after = graph.type_of(node.outputs[0]).shape
+    if before is None or after is None or len(before) != len(after):
+        return
+    for old, new in zip(before[2:], after[2:], strict=True):
+        if old and new is not None and (new % old or new // old not in scales):
+            yield f"scale {new / old:g}"
+            return

@@ -1,0 +1,1 @@
+"""Channel counts that fit the hardware."""

@@ -1,0 +1,1 @@
+"""Convolutions that cost more than their FLOPs."""

@@ -1,0 +1,1 @@
+"""What the architecture costs on this device."""
