@@ -8,6 +8,7 @@ from typing import Literal
 from onnxlint.binding import Bindings
 from onnxlint.device import Precision
 from onnxlint.isolated import Limits
+from onnxlint.load import DEFAULT_MAX_FILE_MB
 
 FailOn = Literal["error", "warning", "info", "never"]
 DEFAULT_MIN_IMPACT = 0.005
@@ -25,3 +26,4 @@ class Settings:
     min_impact: float = DEFAULT_MIN_IMPACT
     fail_on: FailOn = "warning"
     limits: Limits = field(default_factory=Limits)
+    max_file_mb: int = DEFAULT_MAX_FILE_MB

@@ -10,7 +10,7 @@ import math
 
 from onnxlint.operators.elementwise import SIGMOID, TANH
 from onnxlint.operators.normalization import SOFTMAX
-from onnxlint.operators.registry import CONTRIB, Call, CostFunction, Work, costs
+from onnxlint.operators.registry import CONTRIB, OMITTED, Call, CostFunction, Work, costs
 
 
 def score_flops(scores: int, *extra: bool) -> int:
@@ -71,7 +71,7 @@ def projected(bias: int, past: int, extra: tuple[int, ...], length: int) -> Cost
 
 
 costs("Attention", domain=CONTRIB)(projected(2, 4, (3, 5), 6))
-costs("QAttention", domain=CONTRIB)(projected(2, 8, (5,), 99))
+costs("QAttention", domain=CONTRIB)(projected(2, 8, (5,), OMITTED))
 costs("DecoderMaskedSelfAttention", domain=CONTRIB)(projected(2, 4, (3, 5), 6))
 
 

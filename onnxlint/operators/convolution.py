@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from onnxlint.operators.elementwise import activation_flops
-from onnxlint.operators.registry import CONTRIB, NCHWC, NHWC, Call, CostFunction, Work, costs
+from onnxlint.operators.registry import CONTRIB, NCHWC, NHWC, OMITTED, Call, CostFunction, Work, costs
 
 BILINEAR = 7
 """FLOPs of one bilinear sample: four products, three sums."""
@@ -46,7 +46,7 @@ def _filter(call: Call, weight: int) -> tuple[int, ...]:
 costs("Conv")(convolution(0, 1, 2))
 costs("Conv", domain=NHWC)(convolution(0, 1, 2))
 costs("NhwcConv", domain=CONTRIB)(convolution(0, 1, 2))
-costs("ConvInteger")(convolution(0, 1, 99))
+costs("ConvInteger")(convolution(0, 1, OMITTED))
 costs("QLinearConv")(convolution(0, 3, 8))
 costs("QLinearConv", domain=CONTRIB)(convolution(0, 3, 8))
 costs("QLinearConv", domain=NHWC)(convolution(0, 3, 8))

@@ -1,9 +1,10 @@
 """Point-wise operators: FLOPs per output element, and no MACs.
 
-An addition, product, comparison, rounding or selection is one FLOP. The other numbers count the float32 algorithm
-that ONNX Runtime's MLAS runs on a CPU (mlas/lib: compute.cpp, tanh.cpp, logistic.cpp, erf.cpp), a fused multiply-add
-as two; a division or square root weighs four, as in the Livermore kernels' convention (McMahon, 1986), since it runs at
-about a quarter of the rate of an addition on GPUs and CPUs alike. What MLAS has no kernel for counts as exp.
+An addition, product, comparison, rounding or selection is one FLOP, a cast none. The other numbers count the float32
+algorithm that ONNX Runtime's MLAS runs on a CPU (mlas/lib: compute.cpp, tanh.cpp, logistic.cpp, erf.cpp), a fused
+multiply-add as two; a division or square root weighs four, as in the Livermore kernels' convention (McMahon, 1986),
+since it runs at about a quarter of the rate of an addition on GPUs and CPUs alike. What MLAS has no kernel for counts
+as exp.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ _FLOPS = {
     **dict.fromkeys(("Add", "Sub", "Mul", "And", "Or", "Xor", "Equal", "Greater", "GreaterOrEqual"), 1),
     **dict.fromkeys(("Less", "LessOrEqual", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Where"), 1),
     "Cast": 0,
-    "CastLike": 0,
-    "BitCast": 0,
     "LeakyRelu": 2,
     "PRelu": 2,
     "ThresholdedRelu": 1,
@@ -53,7 +52,7 @@ _FLOPS = {
     "SwiGLU": SIGMOID + 3,
 }
 
-ELEMENTWISE = frozenset({*_FLOPS, "Clip", "Pow", "Max", "Min", "Sum", "Mean", "Gelu"})
+ELEMENTWISE = frozenset({*_FLOPS, "CastLike", "Clip", "Pow", "Max", "Min", "Sum", "Mean", "Gelu"})
 """Operators of the default domain that compute each output element from the input elements at its place."""
 
 _NAMED = {"silu": SIGMOID + 1, "quickgelu": SIGMOID + 2, "gelu": ERF_GELU, "fastgelu": TANH_GELU, "clip": 2}
@@ -73,6 +72,12 @@ def pointwise(flops: int) -> CostFunction:
 
 for _name, _flops in _FLOPS.items():
     costs(_name)(pointwise(_flops))
+
+
+@costs("CastLike")
+def cast_like(call: Call) -> Work:
+    """A cast; of the second input only the type matters."""
+    return Work(reads={1: 0})
 
 
 @costs("Clip")

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from onnxlint.operators.elementwise import SIGMOID, SQRT, TANH_GELU, activation_flops
-from onnxlint.operators.registry import CONTRIB, Call, CostFunction, Work, costs
+from onnxlint.operators.registry import CONTRIB, OMITTED, Call, CostFunction, Work, costs
 
 
 def contraction(a: int, bias: int) -> CostFunction:
@@ -19,9 +19,8 @@ def contraction(a: int, bias: int) -> CostFunction:
     return cost
 
 
-_NONE = 99  # an input that no operator has: no bias
-costs("MatMul", "MatMulInteger", "QLinearMatMul")(contraction(0, _NONE))
-costs("MatMulInteger16", "MatMulBnb4", "MatMulFpQ4", domain=CONTRIB)(contraction(0, _NONE))
+costs("MatMul", "MatMulInteger", "QLinearMatMul")(contraction(0, OMITTED))
+costs("MatMulInteger16", "MatMulBnb4", "MatMulFpQ4", domain=CONTRIB)(contraction(0, OMITTED))
 costs("MatMulIntegerToFloat", domain=CONTRIB)(contraction(0, 6))
 costs("DynamicQuantizeMatMul", "MatMulBlockQuantizedFp8Weight", domain=CONTRIB)(contraction(0, 4))
 costs("MatMulNBits", "MatMulBlockQuantizedFp4Weight", "QOrderedMatMul", domain=CONTRIB)(contraction(0, 5))

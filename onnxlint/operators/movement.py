@@ -40,7 +40,7 @@ def view(call: Call) -> Work:
     return Work(reads=dict.fromkeys(range(len(call.inputs)), 0), writes=dict.fromkeys(range(len(call.outputs)), 0))
 
 
-costs(*(VIEWS - {"Dropout", "BitCast"}))(view)
+costs(*(VIEWS - {"Dropout"}))(view)
 costs("ExpandDims", domain=CONTRIB)(view)
 
 

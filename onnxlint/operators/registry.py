@@ -18,6 +18,9 @@ TRAINING = "ai.onnx.preview.training"
 NCHWC = "com.microsoft.nchwc"
 NHWC = "com.ms.internal.nhwc"
 
+OMITTED = 1 << 20
+"""The index of an input that no operator has: of a bias, for operators without one."""
+
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators of the default domain that are costed from their bodies."""
 

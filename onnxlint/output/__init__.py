@@ -1,0 +1,1 @@
+"""Reports as text, JSON and tables: each format is made from the same Report."""
