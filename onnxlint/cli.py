@@ -247,7 +247,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _with_command(arguments: list[str], command: Any) -> list[str]:
     """The command line with its sub-command first: the first word if it is one, else `check`."""
-    flags = {name for parameter in command.commands["check"].params if parameter.is_flag for name in parameter.opts}
+    flags = {name for parameter in command.commands["check"].params if getattr(parameter, "is_flag", False) for name in parameter.opts}
     index = 0
     while index < len(arguments):
         word = arguments[index]
