@@ -180,7 +180,9 @@ class Analysis:
     def spread(self, per_set: Seconds) -> tuple[float, float, float]:
         """Middle, low and high of an amount of seconds given per parameter set."""
         factor = self.target.machine.spread
-        values = sorted((per_set.min() / factor, per_set.min() * factor, per_set.max() / factor, per_set.max() * factor))
+        values = sorted(
+            (per_set.min() / factor, per_set.min() * factor, per_set.max() / factor, per_set.max() * factor)
+        )
         return float(per_set.mean()), float(values[0]), float(values[-1])
 
     def seconds(self, indices: Iterable[int]) -> Seconds:

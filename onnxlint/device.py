@@ -46,7 +46,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
-class Figure(_Strict, kw_only=True):
+class Figure(_Strict, frozen=True, kw_only=True):
     """One number with where it comes from; `value` is left out where nobody published it, and `source` says so."""
 
     value: Positive | None = None
@@ -54,7 +54,7 @@ class Figure(_Strict, kw_only=True):
     source: Text
 
 
-class Alignment(_Strict, kw_only=True):
+class Alignment(_Strict, frozen=True, kw_only=True):
     """Channel multiples of the multiply-accumulate array, per group.
 
     `internal`: the machine pads by itself and the padding costs; `cliff`: unaligned channels run `cliff_factor`
@@ -70,7 +70,7 @@ class Alignment(_Strict, kw_only=True):
     source: Text
 
 
-class ParameterSet(_Strict, kw_only=True):
+class ParameterSet(_Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
     `vector_gops` is the rate of element-wise arithmetic in 10⁹ operations a second. A class that is left out runs
@@ -98,7 +98,7 @@ class ParameterSet(_Strict, kw_only=True):
         return self.gemm if kernel_class in ("attention", "recurrent") else self.conv
 
 
-class Attainable(_Strict, kw_only=True):
+class Attainable(_Strict, frozen=True, kw_only=True):
     """What the device attains in practice: every parameter set that agrees with what was published.
 
     The estimate's middle is the geometric mean over `sets`, its range their extremes, widened by `spread` on either
@@ -113,7 +113,7 @@ class Attainable(_Strict, kw_only=True):
     sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
 
 
-class Transfer(_Strict, kw_only=True):
+class Transfer(_Strict, frozen=True, kw_only=True):
     """The price of leaving the device: bytes over `bandwidth_gb_per_s` per tensor, `sync_us` per hand-over."""
 
     bandwidth_gb_per_s: Positive
@@ -122,7 +122,7 @@ class Transfer(_Strict, kw_only=True):
     source: Text
 
 
-class Fusion(_Strict, kw_only=True):
+class Fusion(_Strict, frozen=True, kw_only=True):
     """What the device's compiler runs as one kernel.
 
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
@@ -138,7 +138,7 @@ class Fusion(_Strict, kw_only=True):
     source: Text
 
 
-class Condition(_Strict, kw_only=True):
+class Condition(_Strict, frozen=True, kw_only=True):
     """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else."""
 
     op: Text
@@ -158,7 +158,7 @@ class Condition(_Strict, kw_only=True):
     integer_scales: list[int] | None = None
 
 
-class Operators(_Strict, kw_only=True):
+class Operators(_Strict, frozen=True, kw_only=True):
     """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`."""
 
     default: Literal["supported", "unsupported", "unknown"]
@@ -172,7 +172,7 @@ class Operators(_Strict, kw_only=True):
     source: Text
 
 
-class RuleSetting(_Strict, kw_only=True):
+class RuleSetting(_Strict, frozen=True, kw_only=True):
     """What the profile says of a rule: `silent`, or another severity; never without a reason and its source."""
 
     silent: bool = False
@@ -181,7 +181,7 @@ class RuleSetting(_Strict, kw_only=True):
     source: Text
 
 
-class Toolchain(_Strict, kw_only=True):
+class Toolchain(_Strict, frozen=True, kw_only=True):
     """What the vendor's converter reads and does; `quantizes`: who makes the integer model, the toolchain or the user."""
 
     quantizes: Literal["toolchain", "model"]
@@ -190,7 +190,7 @@ class Toolchain(_Strict, kw_only=True):
     source: Text
 
 
-class Device(_Strict, kw_only=True):
+class Device(_Strict, frozen=True, kw_only=True):
     """One device at one clock and core count, with the toolchain that compiles for it. Peaks count two operations a MAC."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]

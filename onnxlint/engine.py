@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import onnx
 
 from onnxlint import __version__
-from onnxlint.analysis import Analysis, Seconds, Target, target_for
+from onnxlint.analysis import Analysis, Target, target_for
 from onnxlint.binding import Bound, bind
 from onnxlint.cost import Cost
 from onnxlint.device import Device
 from onnxlint.finding import SEVERITIES, Finding, Fix, Severity
 from onnxlint.graph import Graph, build_graph
+from onnxlint.latency import Seconds
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import (
     Alternative,
@@ -64,10 +65,8 @@ def read_model(proto: onnx.ModelProto, settings: Settings, path: str = "", notes
     graph = build_graph(definition, shapes)
     incomplete = list(shapes.incomplete)
     if graph.unresolved:
-        incomplete.append(f"the shapes of {len(graph.unresolved)} values are unknown: what depends on them is not priced")
-    return ReadModel(
-        path, proto.ir_version, opsets(proto.opset_import), graph, bound, tuple(notes), tuple(incomplete)
-    )
+        incomplete.append(f"the shapes of {len(graph.unresolved)} values are unknown: what needs them is not priced")
+    return ReadModel(path, proto.ir_version, opsets(proto.opset_import), graph, bound, tuple(notes), tuple(incomplete))
 
 
 def lint_graph(model: ReadModel, device: Device, rules: Sequence[LoadedRule], settings: Settings) -> Report:
@@ -130,7 +129,9 @@ def _findings(
     priced.sort(key=_Priced.order)
     cumulative = _cumulative(analysis, priced)
     total = float(analysis.total.mean())
-    return [_reported(analysis, one, more, total, settings) for one, more in zip(priced, cumulative, strict=True)], problems
+    return [
+        _reported(analysis, one, more, total, settings) for one, more in zip(priced, cumulative, strict=True)
+    ], problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +144,11 @@ class _Priced:
     saved: Seconds | None
     others: tuple[Alternative, ...]
 
-    def order(self) -> tuple[int, float, str]:
-        """Unpriced errors first, then by saving, then by what is at stake."""
+    def order(self) -> tuple[float, float, str]:
+        """By what it saves (an error that can't be priced: by all that is at stake), then by stake and code."""
         saved = float(self.saved.mean()) if self.saved is not None else 0.0
-        return (0 if self.severity == "error" and self.saved is None else 1, -max(saved, 0.0), -self.at_stake_s, self.rule.code)  # type: ignore[return-value]
+        weight = self.at_stake_s if self.severity == "error" and self.saved is None else max(saved, 0.0)
+        return (-weight, -self.at_stake_s, self.rule.code)
 
 
 def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:
@@ -171,7 +173,6 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
 
 def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
     """What each fix saves after all those before it; those that don't fit together any more add nothing."""
-    edits: list[object] = []
     before = analysis
     saved = 0.0
     column: list[float | None] = []
@@ -277,7 +278,9 @@ def _verdict(analysis: Analysis) -> Verdict:
     for found in placement.support.values():
         if found.status != "supported":
             reasons[found.reason] = reasons.get(found.reason, 0) + 1
-    lines = [reason if n == 1 else f"{reason} ({n} nodes)" for reason, n in sorted(reasons.items(), key=lambda r: -r[1])]
+    lines = [
+        reason if n == 1 else f"{reason} ({n} nodes)" for reason, n in sorted(reasons.items(), key=lambda r: -r[1])
+    ]
     statuses = {found.status for found in placement.support.values()}
     if placement.on_host:
         runs = "partitioned" if device.host else "unconvertible"

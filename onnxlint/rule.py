@@ -10,11 +10,12 @@ from types import ModuleType
 
 import onnx
 
-from onnxlint.analysis import Analysis, Seconds
+from onnxlint.analysis import Analysis
 from onnxlint.device import Device
 from onnxlint.finding import Finding, Severity
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import Kernel
+from onnxlint.latency import Seconds
 from onnxlint.support import Support
 
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import onnx
 
-from onnxlint.analysis import Analysis, Seconds
+from onnxlint.analysis import Analysis
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.latency import Seconds
 
 
 class EditError(Exception):

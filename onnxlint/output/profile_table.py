@@ -132,7 +132,11 @@ def _table(report: Report, rows: Sequence[Row], stream: TextIO) -> None:
             Text(seconds(row.latency_s) if row.latency_s else ""),
             Text(percent(row.share) if row.latency_s else ""),
         ]
-        cells += [Text("█" * round(row.share * _BAR / max(r.share for r in rows) if row.share else 0), "cyan")] if wide else []
+        cells += (
+            [Text("█" * round(row.share * _BAR / max(r.share for r in rows) if row.share else 0), "cyan")]
+            if wide
+            else []
+        )
         table.add_row(*cells, Text(row.bound))
     console.print(table)
     totals, device = report.totals, report.device

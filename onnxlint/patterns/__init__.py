@@ -1,0 +1,1 @@
+"""Structures that several rules look for, found by dataflow."""

@@ -1,0 +1,107 @@
+"""Dims followed through Reshape and Transpose: every dim as a run of atoms, pieces of the first value's axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxlint.graph import Graph, Node
+from onnxlint.values import Array
+
+VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+"""Operators that keep the elements in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """`size` steps of `stride` elements along `axis` of the first value."""
+
+    axis: int
+    stride: int
+    size: int
+
+
+Layout = tuple[tuple[Atom, ...], ...]
+"""One run of atoms a dim; a dim of 1 has none."""
+
+
+def identity(dims: Sequence[int]) -> Layout:
+    """The layout of a value that nothing moved yet."""
+    return tuple((Atom(axis, 1, size),) if size > 1 else () for axis, size in enumerate(dims))
+
+
+def moved(graph: Graph, node: Node, layout: Layout) -> Layout | None:
+    """The layout behind a view or Transpose; None for another operator or one that cuts an atom unevenly."""
+    if node.domain:
+        return None
+    if node.op_type == "Transpose":
+        perm = node.attr("perm") or list(reversed(range(len(layout))))
+        return tuple(layout[axis] for axis in perm) if sorted(perm) == list(range(len(layout))) else None
+    out = graph.type_of(node.outputs[0])
+    if node.op_type not in VIEWS or not out.is_known:
+        return None
+    return _regrouped([atom for run in layout for atom in run], out.dims)
+
+
+def _regrouped(atoms: list[Atom], dims: Sequence[int]) -> Layout | None:
+    waiting = list(reversed(atoms))
+    runs: list[tuple[Atom, ...]] = []
+    for size in dims:
+        run: list[Atom] = []
+        need = size
+        while need > 1:
+            if not waiting:
+                return None
+            atom = waiting.pop()
+            outer = min(need, atom.size)
+            if need % outer or atom.size % outer:
+                return None
+            inner = atom.size // outer
+            run.append(Atom(atom.axis, atom.stride * inner, outer))
+            if inner > 1:
+                waiting.append(Atom(atom.axis, atom.stride, inner))
+            need //= outer
+        runs.append(tuple(run))
+    return tuple(runs) if not waiting else None
+
+
+def merged(run: Sequence[Atom]) -> tuple[Atom, ...]:
+    """The run with neighbours joined that lie behind each other in the first value."""
+    joined: list[Atom] = []
+    for atom in run:
+        last = joined[-1] if joined else None
+        if last is not None and last.axis == atom.axis and last.stride == atom.stride * atom.size:
+            joined[-1] = Atom(atom.axis, atom.stride, last.size * atom.size)
+        else:
+            joined.append(atom)
+    return tuple(joined)
+
+
+def indices(run: Sequence[Atom]) -> Array:
+    """Where each element of a run of one axis came from on that axis."""
+    found = np.zeros(1, dtype=np.int64)
+    for atom in run:
+        found = (found[:, None] + np.arange(atom.size) * atom.stride).reshape(-1)
+    return found
+
+
+def permuted_axis(dims: Sequence[int], layout: Layout) -> int | None:
+    """The one axis along which a value of unchanged dims was permuted; None if nothing or something else moved."""
+    if len(layout) != len(dims):
+        return None
+    axis = None
+    for index, (size, run) in enumerate(zip(dims, layout, strict=True)):
+        if size == 1:
+            if run:
+                return None
+            continue
+        joined = merged(run)
+        if any(atom.axis != index for atom in joined) or np.prod([atom.size for atom in joined]) != size:
+            return None
+        if len(joined) > 1:
+            if axis is not None:
+                return None
+            axis = index
+    return axis
