@@ -14,7 +14,6 @@ from onnxlint.discover import discover
 from onnxlint.engine import ReadModel, lint_graph, read_model, unreadable
 from onnxlint.isolated import Limits
 from onnxlint.load import LoadError, load
-from onnxlint.output import devices, profile_table, rules_list
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import find_rule, rules_with, select
@@ -124,6 +123,8 @@ def profile(
     output_file: Path | None,
 ) -> None:
     """Write one model's per-layer table; raises LoadError with the path in front."""
+    from onnxlint.output import profile_table
+
     profile = load_device(device_name)
     try:
         model = _read(path, chosen)
@@ -136,6 +137,8 @@ def profile(
 
 def rule(code: str | None, folders: Sequence[Path]) -> None:
     """List the rules or print one's page; raises RuleError."""
+    from onnxlint.output import rules_list
+
     rules = rules_with(folders)
     if code is None:
         rules_list.write_list(rules, sys.stdout)
@@ -145,6 +148,8 @@ def rule(code: str | None, folders: Sequence[Path]) -> None:
 
 def device(name: str | None) -> None:
     """List the devices or print one's figures; raises DeviceError."""
+    from onnxlint.output import devices
+
     if name is None:
         devices.write_list([cast(Device, load_device(known)) for known in profile_names()], sys.stdout)
     else:

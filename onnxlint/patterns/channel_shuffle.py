@@ -7,18 +7,19 @@ queries, keys and values, windows, unfold and pixel shuffle move other axes too:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.axes import VIEWS, Layout, identity, indices, merged, moved, permuted_axis
+from onnxlint.patterns.axes import VIEWS, Atom, Layout, identity, indices, merged, moved, permuted_axis
 from onnxlint.patterns.channel_axis import channel_axis, slices_of
+from onnxlint.patterns.permutations import only_reader
 from onnxlint.values import Array
 
 _MAX_CHAIN = 12
-_PIECES = frozenset({"Slice", "Split", "Gather"})
+_MAX_PIECES = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,12 @@ def _chain(graph: Graph, first: Node) -> ChannelShuffle | None:
 
 
 def _followed(
-    graph: Graph, first: Node, sources: tuple[str, ...], dims: tuple[int, ...], layout: Layout, axis: int | None = None
+    graph: Graph, first: Node, sources: tuple[str, ...], dims: tuple[int, ...], layout: Layout, stacked: bool = False
 ) -> ChannelShuffle | None:
     """The longest run of views and transposes from `first` on that is a shuffle of a value of these dims."""
     best: ChannelShuffle | None = None
-    nodes: list[Node] = [] if axis is None else [first]
-    node: Node | None = first if axis is None else graph.sole_reader(first.outputs[0])
+    nodes: list[Node] = [first] if stacked else []
+    node: Node | None = only_reader(graph, first.outputs[0]) if stacked else first
     while node is not None and len(nodes) < _MAX_CHAIN and node.role == "compute":
         after = moved(graph, node, layout)
         if after is None:
@@ -121,7 +122,7 @@ def _followed(
         value = node.outputs[0]
         found = _whole(graph, nodes, sources, dims, layout) or _in_pieces(graph, nodes, sources, dims, layout)
         best = found or best
-        node = graph.sole_reader(value)
+        node = only_reader(graph, value)
     return best
 
 
@@ -149,7 +150,7 @@ def _in_pieces(
     if len(layout) != len(dims) + 1 or not any(node.op_type == "Transpose" for node in nodes):
         return None
     value = nodes[-1].outputs[0]
-    readers = graph.consumers(value)
+    readers = graph.readers(value)
     count = graph.type_of(value).dims[0]
     if count < 2 or len(readers) < 2 or value in graph.is_output:
         return None
@@ -174,40 +175,117 @@ def _in_pieces(
 
 
 def _stack(graph: Graph, node: Node) -> ChannelShuffle | None:
-    """Equal values stacked on a new axis behind the channels and flattened: their channels interleave."""
-    new = node.attr("axis", 0)
+    """Equal values stacked on a new axis and flattened behind their channels: the channels interleave."""
     out = graph.type_of(node.outputs[0])
-    before = [graph.producer(name) for name in node.inputs]
-    if len(before) < 2 or not out.is_known:
+    writers = [graph.producer(name) for name in node.inputs]
+    if len(writers) < 2 or not out.is_known or not out.dims:
         return None
-    sources: list[str] = []
-    dims: tuple[int, ...] | None = None
-    new %= max(1, len(out.dims))
-    for writer, name in zip(before, node.inputs, strict=True):
-        if writer is None or writer.op_type not in ("Unsqueeze", "Reshape") or not graph.type_of(name).is_known:
-            return None
-        own, given = graph.type_of(name).dims, graph.type_of(writer.inputs[0])
-        if not given.is_known or own[:new] + own[new + 1 :] != given.dims or own[new] != 1:
-            return None
-        if dims not in (None, given.dims) or graph.sole_reader(name) is None:
-            return None
-        dims = given.dims
-        sources.append(writer.inputs[0])
-    if dims is None or new < 1 or len(set(sources)) < len(sources):
+    new = int(node.attr("axis", 0)) % len(out.dims)
+    unstacked = [writer for writer in writers if writer is not None and writer.op_type in ("Unsqueeze", "Reshape")]
+    types = {graph.type_of(writer.inputs[0]) for writer in unstacked}
+    sources = tuple(writer.inputs[0] for writer in unstacked)
+    if len(unstacked) < len(writers) or len(types) != 1 or len(set(sources)) < len(sources):
         return None
-    axis = new - 1
-    joined = (*dims[:axis], dims[axis] * len(sources), *dims[axis + 1 :])
-    start = identity(joined)
-    split = _split(start[axis], len(sources), dims[axis])
-    layout = (*start[:axis], split[1], split[0], *start[axis + 1 :])
-    found = _followed(graph, node, tuple(sources), joined, layout, axis)
-    if found is None:
+    dims = types.pop().shape or ()
+    stacked = (*dims[:new], len(sources), *dims[new:])
+    if out.dims != stacked or any(only_reader(graph, name) is None for name in node.inputs):
         return None
-    writers = tuple(writer for writer in before if writer is not None)
-    return ChannelShuffle(
-        (*writers, *found.nodes), found.sources, found.outputs, found.shape, found.axis, found.order, found.groups
+    for axis in {max(0, new - 1), min(new, len(dims) - 1)}:
+        size = graph.type_of(sources[0]).dims[axis]
+        joined = (*out.dims[:new], *out.dims[new + 1 :])
+        joined = (*joined[:axis], size * len(sources), *joined[axis + 1 :])
+        layout = list(identity(joined))
+        layout[axis] = (Atom(axis, 1, size),) if size > 1 else ()
+        layout.insert(new, (Atom(axis, size, len(sources)),))
+        found = _followed(graph, node, sources, joined, tuple(layout), stacked=True)
+        if found is not None:
+            return replace(found, nodes=(*unstacked, *found.nodes))
+    return None
+
+
+# -- Gather, Concat of pieces, strided slices --------------------------------------------------------------------------
+
+
+def _gather(graph: Graph, node: Node) -> ChannelShuffle | None:
+    """A Gather by a constant interleaving of all channels."""
+    dims = graph.type_of(node.inputs[0]).shape or ()
+    taken = slices_of(graph, node.outputs[0], int(node.attr("axis", 0)) % max(1, len(dims)))
+    return _by_index(graph, (node,), (node.inputs[0],), node.outputs, taken[1] if taken else None, node)
+
+
+def _interleave(graph: Graph, node: Node) -> ChannelShuffle | None:
+    """A Concat of single channels or blocks of channels that interleaves the values they were cut from."""
+    rank = graph.type_of(node.outputs[0]).rank
+    if rank is None or not 3 <= len(node.inputs) <= _MAX_PIECES:
+        return None
+    axis = int(node.attr("axis", 0)) % max(1, rank)
+    cut = [slices_of(graph, name, axis) for name in node.inputs]
+    starts: dict[str, int] = {}
+    total = 0
+    order: list[Array] = []
+    for piece in cut:
+        if piece is None:
+            return None
+        source, taken = piece
+        if source not in starts:
+            starts[source] = total
+            total += graph.type_of(source).dims[axis]
+        order.append(taken + starts[source])
+    writers = {writer.key: writer for name in node.inputs if (writer := graph.producer(name)) is not None}
+    sole = all(
+        reader is node for writer in writers.values() for out in writer.outputs for reader in graph.readers(out)
     )
+    nodes = (*(writers.values() if sole else ()), node)
+    return _by_index(graph, nodes, tuple(starts), node.outputs, np.concatenate(order), node)
 
 
-def _split(run: tuple[object, ...], outer: int, inner: int) -> tuple[Layout, Layout]:
-    raise NotImplementedError
+def _strided(graph: Graph, node: Node) -> ChannelShuffle | None:
+    """Slices or Gathers that together take all channels of a value, each every g-th of them."""
+    source = node.inputs[0]
+    dims = graph.type_of(source).shape or ()
+    if len(dims) < 3 or channel_axis(graph, (source, node.outputs[0]), 0) != 1:
+        return None
+    own = slices_of(graph, node.outputs[0], 1)
+    if own is None or own[1].size < 2 or own[1][1] - own[1][0] < 2:
+        return None
+    cut: list[tuple[Node, Array]] = []
+    for reader in graph.readers(source):
+        taken = slices_of(graph, reader.outputs[0], 1) if reader.op_type == node.op_type else None
+        if taken is not None and taken[0] == source and taken[1].size > 1:
+            cut.append((reader, taken[1]))
+    cut.sort(key=lambda entry: int(entry[1][0]))
+    if not cut:
+        return None
+    nodes = tuple(reader for reader, _ in cut)
+    outputs = tuple(reader.outputs[0] for reader in nodes)
+    return _by_index(graph, nodes, (source,), outputs, np.concatenate([taken for _, taken in cut]), node, axis=1)
+
+
+def _by_index(
+    graph: Graph,
+    nodes: tuple[Node, ...],
+    sources: tuple[str, ...],
+    outputs: tuple[str, ...],
+    order: Array | None,
+    node: Node,
+    axis: int | None = None,
+) -> ChannelShuffle | None:
+    types = [graph.type_of(name) for name in (*sources, *outputs)]
+    if order is None or not all(known.is_known for known in types):
+        return None
+    rank = types[0].rank or 0
+    if axis is None:
+        axis = int(node.attr("axis", 0)) % max(1, rank)
+        if axis == 0 or channel_axis(graph, (*sources, *outputs), axis) != axis:
+            return None
+    joined = sum(known.dims[axis] for known in types[: len(sources)])
+    groups = interleaved_groups(order) if order.size == joined and order.size == np.unique(order).size else None
+    if groups is None:
+        return None
+    dims = (*types[0].dims[:axis], joined, *types[0].dims[axis + 1 :])
+    pieces: list[Piece] = []
+    start = 0
+    for name in outputs:
+        pieces.append(Piece(name, start, graph.type_of(name).dims[axis]))
+        start += pieces[-1].length
+    return ChannelShuffle(nodes, sources, tuple(pieces), dims, axis, order, groups)

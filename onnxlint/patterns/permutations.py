@@ -16,6 +16,12 @@ _POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPoo
 _MAX_STEPS = 64
 
 
+def only_reader(graph: Graph, value: str) -> Node | None:
+    """The one node that reads the value's data at run time; those that read its shape alone do not count."""
+    readers = graph.readers(value)
+    return readers[0] if len(readers) == 1 and value not in graph.is_output else None
+
+
 def is_dense(graph: Graph, node: Node) -> bool:
     """A convolution of one group with constant weights, or a Gemm: every output reads every channel."""
     if len(node.inputs) < 2 or node.domain or not graph.is_constant(node.inputs[1]):
@@ -64,12 +70,12 @@ def absorbed_behind(graph: Graph, value: str) -> bool:
     pending, steps = [value], 0
     while pending:
         name = pending.pop()
-        readers = graph.consumers(name)
+        readers = graph.readers(name)
         if not readers or name in graph.is_output:
             return False
         for reader in readers:
             steps += 1
-            if steps > _MAX_STEPS or reader.role != "compute" or name in reader.inputs[1:] or reader.bodies:
+            if steps > _MAX_STEPS or name in reader.inputs[1:] or reader.bodies:
                 return False
             if is_dense(graph, reader):
                 if reader.op_type == "Gemm" and reader.attr("transA", 0):
@@ -85,7 +91,7 @@ def absorbed_before(graph: Graph, value: str) -> bool:
     """`value` comes from a dense convolution that feeds nothing else: its rows take the permutation."""
     for _ in range(_MAX_STEPS):
         node = graph.producer(value)
-        if node is None or graph.sole_reader(value) is None or node.role != "compute":
+        if node is None or only_reader(graph, value) is None or node.role != "compute":
             return False
         if is_dense(graph, node):
             return True

@@ -1,0 +1,225 @@
+"""The ways to get rid of channel shuffles, as edits: fold them into weights, split once instead, or convolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.channel_axis import slices_of
+from onnxlint.patterns.channel_shuffle import ChannelShuffle
+from onnxlint.patterns.permutations import absorbed_before, absorbed_behind, only_reader
+from onnxlint.tensor import INT64, TensorType
+from onnxlint.values import Array
+
+
+def permutation_convolution(graph: Graph, shuffle: ChannelShuffle) -> list[Edit]:
+    """A 1×1 convolution with a permutation matrix as weight (a MatMul where the channels come last). Exact."""
+    name = shuffle.outputs[0].value
+    source, edits = _joined(graph, shuffle, f"{name}/joined")
+    dtype, rank, channels = graph.type_of(shuffle.sources[0]).dtype, len(shuffle.shape), shuffle.channels
+    weight = f"{name}/permutation"
+    whole = len(shuffle.outputs) == 1
+    permuted = name if whole else f"{name}/permuted"
+    is_last = shuffle.axis == rank - 1
+    ones = () if is_last else (1,) * (rank - 2)
+    edits.append(Declare(weight, TensorType(dtype, (channels, channels, *ones)), is_weight=True))
+    edits.append(Declare(permuted, TensorType(dtype, shuffle.shape)))
+    if is_last:
+        edits.append(Insert("MatMul", (source, weight), (permuted,)))
+    else:
+        edits.append(Insert("Conv", (source, weight), (permuted,), (("kernel_shape", list(ones)),)))
+    return edits if whole else [*edits, *_pieces(shuffle, permuted)]
+
+
+def fold(graph: Graph, shuffle: ChannelShuffle) -> list[Edit] | None:
+    """Nothing in the shuffle's place: the dense layers around it take the order into their weights. Exact.
+
+    None where a reader or the writer can't: a grouped convolution, an addition, a concatenation, a graph output.
+    """
+    before = len(shuffle.sources) == 1 and absorbed_before(graph, shuffle.sources[0])
+    if len(shuffle.outputs) > 1:
+        source, edits = _joined(graph, shuffle, "")
+        return [*edits, *_pieces(shuffle, source)] if before else None
+    value = shuffle.outputs[0].value
+    if value in graph.is_output or not (before or absorbed_behind(graph, value)):
+        return None
+    source, edits = _joined(graph, shuffle, value)
+    return edits if source == value else [*edits, Reconnect(value, source)]
+
+
+def _joined(graph: Graph, shuffle: ChannelShuffle, name: str) -> tuple[str, list[Edit]]:
+    """The value to permute, without the shuffle's nodes: its source, or its sources concatenated as `name`."""
+    edits: list[Edit] = [Remove(node.key) for node in shuffle.nodes]
+    if len(shuffle.sources) == 1:
+        return shuffle.sources[0], edits
+    edits.append(Declare(name, TensorType(graph.type_of(shuffle.sources[0]).dtype, shuffle.shape)))
+    edits.append(Insert("Concat", shuffle.sources, (name,), (("axis", shuffle.axis),)))
+    return name, edits
+
+
+def _pieces(shuffle: ChannelShuffle, source: str) -> list[Edit]:
+    pieces = sorted(shuffle.outputs, key=lambda piece: piece.start)
+    return _split(source, [(piece.value, piece.length) for piece in pieces], shuffle.axis)
+
+
+def _split(source: str, parts: Sequence[tuple[str, int]], axis: int) -> list[Edit]:
+    sizes = f"{source}/sizes"
+    names = tuple(name for name, _ in parts)
+    declared = Declare(sizes, TensorType(INT64, (len(parts),)), is_weight=True)
+    return [declared, Insert("Split", (source, sizes), names, (("axis", axis),))]
+
+
+# -- split once --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A shuffle of concatenated inputs whose output is cut: what goes to weights (`sinks`), what to another place."""
+
+    shuffle: ChannelShuffle
+    inputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    sinks: tuple[tuple[str, Array], ...]
+    passed: tuple[tuple[str, Array, Node], ...]
+
+    @property
+    def joins(self) -> set[str]:
+        """Keys of the nodes that read the inputs."""
+        return {node.key for node in self.nodes}
+
+
+def split_once(graph: Graph, shuffles: Iterable[ChannelShuffle]) -> tuple[list[Edit], set[ChannelShuffle]]:
+    """Each branch split once by who will read its channels, each reader's concatenated; the order goes into weights.
+
+    A unit that concatenates, shuffles and splits again (ShuffleNetV2) only decides which later unit reads a channel.
+    As every channel is written by a dense convolution and read by another, the order inside a part is free: one Split
+    behind each branch and one Concat before each reader compute the same. Returns the edits and the shuffles that they
+    replace: those whose inputs and readers, and their neighbours', allow it.
+    """
+    places = [place for shuffle in shuffles if (place := _place(graph, shuffle)) is not None]
+    edits: list[Edit] = []
+    replaced: set[ChannelShuffle] = set()
+    for linked in _linked(graph, places):
+        found = _replacement(graph, linked)
+        if found is not None:
+            edits += found
+            replaced |= {place.shuffle for place in linked}
+    return edits, replaced
+
+
+def _place(graph: Graph, shuffle: ChannelShuffle) -> _Place | None:
+    inputs, nodes = shuffle.sources, shuffle.nodes
+    if len(inputs) == 1:
+        concat = graph.producer(inputs[0])
+        if concat is None or concat.op_type != "Concat" or only_reader(graph, inputs[0]) is None:
+            return None
+        if int(concat.attr("axis", 0)) % len(shuffle.shape) != shuffle.axis:
+            return None
+        inputs, nodes = concat.inputs, (concat, *nodes)
+    parts = [(piece.value, np.arange(piece.start, piece.start + piece.length)) for piece in shuffle.outputs]
+    value = parts[0][0]
+    if len(parts) == 1 and not absorbed_behind(graph, value):
+        readers = graph.readers(value)
+        parts = []
+        for out in (name for reader in readers for name in reader.outputs if name):
+            cut = slices_of(graph, out, shuffle.axis)
+            if cut is None or cut[0] != value:
+                return None
+            parts.append((out, cut[1]))
+        nodes = (*nodes, *readers)
+    sinks: list[tuple[str, Array]] = []
+    passed: list[tuple[str, Array, Node]] = []
+    for name, taken in parts:
+        reader = only_reader(graph, name)
+        if absorbed_behind(graph, name):
+            sinks.append((name, taken))
+        elif reader is not None:
+            passed.append((name, taken, reader))
+        else:
+            return None
+    if not parts or any(name in graph.is_output for name, _ in parts) or value in graph.is_output:
+        return None
+    return _Place(shuffle, inputs, nodes, tuple(sinks), tuple(passed))
+
+
+def _linked(graph: Graph, places: list[_Place]) -> list[list[_Place]]:
+    """The places grouped by who passes channels to whom, without the groups where one passes them elsewhere."""
+    reading = {key: index for index, place in enumerate(places) for key in place.joins}
+    group = list(range(len(places)))
+
+    def root(index: int) -> int:
+        while group[index] != index:
+            group[index] = group[group[index]]
+            index = group[index]
+        return index
+
+    broken: set[int] = set()
+    for index, place in enumerate(places):
+        for name, _, reader in place.passed:
+            other = reading.get(reader.key)
+            if other is None or name not in places[other].inputs:
+                broken.add(index)
+            else:
+                group[root(index)] = root(other)
+    groups: dict[int, list[_Place]] = {}
+    for index, place in enumerate(places):
+        groups.setdefault(root(index), []).append(place)
+    bad = {root(index) for index in broken}
+    return [linked for index, linked in groups.items() if index not in bad]
+
+
+def _replacement(graph: Graph, places: list[_Place]) -> list[Edit] | None:
+    """The edits for places that pass channels to one another only, None where an input's order is not free."""
+    handed: dict[str, Array] = {}
+    branches: list[str] = []
+    starts: list[int] = []
+    total = 0
+    sinks: list[tuple[str, Array]] = []
+    axis = places[0].shuffle.axis
+    promised = {name for place in places for name, _, _ in place.passed}
+    for place in places:
+        joined: list[Array] = []
+        for name in place.inputs:
+            if name in handed:
+                joined.append(handed.pop(name))
+                continue
+            shape = graph.type_of(name).shape
+            if name in promised or shape is None or not absorbed_before(graph, name) or name in branches:
+                return None
+            size = shape[axis] or 0
+            branches.append(name)
+            starts.append(total)
+            joined.append(np.arange(total, total + size))
+            total += size
+        order = np.concatenate(joined)[place.shuffle.order]
+        sinks += [(name, order[taken]) for name, taken in place.sinks]
+        handed |= {name: order[taken] for name, taken, _ in place.passed}
+    reader_of = np.full(total, -1)
+    for index, (_, channels) in enumerate(sinks):
+        if np.any(reader_of[channels] >= 0):
+            return None
+        reader_of[channels] = index
+    edits: list[Edit] = [Remove(key) for key in dict.fromkeys(node.key for place in places for node in place.nodes)]
+    parts: list[list[str]] = [[] for _ in sinks]
+    for name, start, end in zip(branches, starts, [*starts[1:], total], strict=True):
+        readers, counts = np.unique(reader_of[start:end], return_counts=True)
+        known = graph.type_of(name)
+        names = [name] if len(readers) == 1 else [f"{name}/for{index}" for index in readers]
+        for part, index, count in zip(names, readers, counts, strict=True):
+            if index >= 0:
+                parts[index].append(part)
+            dims = list(known.dims)
+            dims[axis] = int(count)
+            edits.append(Declare(part, TensorType(known.dtype, tuple(dims))))
+        if len(names) > 1:
+            edits += _split(name, [(part, int(count)) for part, count in zip(names, counts, strict=True)], axis)
+    for (name, _), inputs in zip(sinks, parts, strict=True):
+        if len(inputs) == 1:
+            edits.append(Reconnect(name, inputs[0]))
+        else:
+            edits.append(Insert("Concat", tuple(inputs), (name,), (("axis", axis),)))
+    return edits
