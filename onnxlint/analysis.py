@@ -90,6 +90,11 @@ class Analysis:
             load.slowdown,
         )
 
+    def device_loads(self) -> list[Load]:
+        """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
+        chosen = [i for i, kernel in enumerate(self.kernels) if not kernel.on_host and not kernel.is_free]
+        return [self._load(i, self.target.machine) for i in chosen]
+
     def _kept_bytes(self, index: int) -> int:
         """Bytes of the kernel's activations that stay on chip: small values whose writer and readers are near."""
         chip = self.target.device.on_chip_kib
@@ -114,6 +119,14 @@ class Analysis:
     def kernel_of(self) -> dict[str, int]:
         """Node key → index of its kernel."""
         return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+
+    def next_kernel(self, index: int) -> int | None:
+        """The one kernel that reads what this one computes, if it computes a single value and nothing else reads it."""
+        out = self.kernels[index].nodes[-1].outputs
+        readers = {self.kernel_of[node.key] for node in self.graph.readers(out[0])} if len(out) == 1 else set()
+        if len(readers) != 1 or out[0] in self.graph.is_output:
+            return None
+        return readers.pop()
 
     @cached_property
     def _kernel_writing(self) -> dict[str, int]:

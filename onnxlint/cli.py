@@ -13,17 +13,31 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 from typer.main import get_command
 
-from onnxlint import __version__
+from onnxlint import __version__, arguments, streams
 
-COMMANDS = ("check", "profile", "rule", "device")
-_EPILOG = (
-    "Other commands: `onnxlint profile MODEL` the per-layer table; `onnxlint rule [CODE]` list or explain rules; "
-    "`onnxlint device [NAME]` list or show devices. Exit code: 0 clean, 1 findings, 2 usage error or unreadable model."
-)
+USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
+_EPILOG = """\b
+Other commands (onnxlint COMMAND --help):
+  onnxlint profile MODEL   what each layer costs, as a table
+  onnxlint rule [CODE]     list the rules, or explain one
+  onnxlint device [NAME]   list the devices, or show one
+  onnxlint check MODEL...  this one, also for a model named like a command
+\b
+Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
+"""
+_FILE_MB = 16_384
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class _Main(TyperCommand):
+    """The main job, whose usage line does not name it."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return USAGE.split()[2:]
 
 
 class Format(str, Enum):
@@ -50,72 +64,6 @@ class Precision(str, Enum):
     bf16 = "bf16"
     int8 = "int8"
     int4 = "int4"
-
-
-class UsageError(Exception):
-    """A command line that can't be carried out: one line, exit code 2."""
-
-
-Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="A file, a glob, or a folder of *.onnx.")]
-DeviceOption = Annotated[
-    list[str] | None, typer.Option("--device", "-d", help="A device's name or a profile.toml; repeatable.")
-]
-PrecisionOption = Annotated[Precision | None, typer.Option(help="Executed precision; default the device's own.")]
-ShapeOption = Annotated[list[str] | None, typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS")]
-DimOption = Annotated[list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE")]
-BatchOption = Annotated[int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20)]
-OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there instead of to the screen.")]
-TimeoutOption = Annotated[float, typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400)]
-MemoryOption = Annotated[int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20)]
-FileOption = Annotated[int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24)]
-_FILE_MB = 16_384
-
-
-@app.command(epilog=_EPILOG)
-def check(
-    models: Models,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    shape: ShapeOption = None,
-    dim: DimOption = None,
-    batch: BatchOption = None,
-    select: Annotated[list[str] | None, typer.Option(help="Rules to run: codes, slugs, families, prefixes.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Rules to leave out.")] = None,
-    extend_select: Annotated[list[str] | None, typer.Option(help="Rules to add to those selected.")] = None,
-    min_impact: Annotated[float, typer.Option(help="Hide findings below this % of the latency.", min=0, max=100)] = 0.5,
-    fail_on: Annotated[FailOn, typer.Option(help="The least severity that makes the exit code 1.")] = FailOn.warning,
-    output_format: Annotated[Format, typer.Option(help="What is printed.")] = Format.terminal,
-    output_file: OutputFile = None,
-    statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False,
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Findings only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Hidden findings and all places too.")] = False,
-    rules: Annotated[list[Path] | None, typer.Option(help="Folders of further rule files.", metavar="DIR")] = None,
-    timeout: TimeoutOption = 60.0,
-    max_memory_mb: MemoryOption = 4096,
-    max_file_mb: FileOption = _FILE_MB,
-) -> None:
-    """Lint ONNX models: what they cost on a device, what breaks its rules, what each fault is worth in milliseconds."""
-    from onnxlint import run
-    from onnxlint.output.terminal import View
-
-    settings = run.settings(
-        precision=precision.value if precision else None,
-        shapes=shape or (),
-        dims=dim or (),
-        batch=batch,
-        select=_words(select),
-        ignore=_words(ignore),
-        extend_select=_words(extend_select),
-        min_impact=min_impact / 100,
-        fail_on=fail_on.value,
-        timeout_s=timeout,
-        memory_mb=max_memory_mb,
-        max_file_mb=max_file_mb,
-    )
-    view = View(quiet=quiet, verbose=verbose, statistics=statistics, min_impact=min_impact / 100)
-    code = run.check(models, device or ["generic"], settings, rules or [], output_format.value, output_file, view)
-    raise typer.Exit(0 if exit_zero and code == 1 else code)
 
 
 class Sort(str, Enum):
@@ -145,23 +93,115 @@ class ProfileFormat(str, Enum):
     csv = "csv"
 
 
-@app.command()
-def profile(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")],
-    device: Annotated[str, typer.Option("--device", "-d", help="A device's name or a profile.toml.")] = "generic",
+def _one_of(choices: type[Enum]) -> str:
+    return "|".join(str(choice.value) for choice in choices)
+
+
+_DEVICE_HELP = "A device's name or a profile.toml"
+DeviceOption = Annotated[
+    list[str] | None, typer.Option("--device", "-d", help=f"{_DEVICE_HELP}; repeatable.", metavar="NAME")
+]
+PrecisionOption = Annotated[
+    Precision | None, typer.Option(help="Executed precision; default the device's own.", metavar=_one_of(Precision))
+]
+ShapeOption = Annotated[list[str] | None, typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS")]
+DimOption = Annotated[list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE")]
+BatchOption = Annotated[int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20, metavar="N")]
+OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there.", metavar="PATH")]
+RulesOption = Annotated[
+    list[Path] | None, typer.Option(help="Folders of further rule files, which are run.", metavar="DIR")
+]
+TimeoutOption = Annotated[
+    float, typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S")
+]
+MemoryOption = Annotated[
+    int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20, metavar="MB")
+]
+FileOption = Annotated[
+    int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
+]
+Words = list[str] | None
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", hidden=True)]
+
+
+@app.command(cls=_Main, epilog=_EPILOG)
+def check(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="A file, a glob, a folder of *.onnx, or - for stdin.")
+    ],
+    device: DeviceOption = None,
     precision: PrecisionOption = None,
     shape: ShapeOption = None,
     dim: DimOption = None,
     batch: BatchOption = None,
-    by: Annotated[By, typer.Option(help="What a row is.")] = By.kernel,
-    sort: Annotated[Sort, typer.Option(help="Order of the rows.")] = Sort.order,
-    top: Annotated[int | None, typer.Option(help="Show only so many rows.", min=1)] = None,
-    output_format: Annotated[ProfileFormat, typer.Option(help="What is printed.")] = ProfileFormat.table,
+    select: Annotated[
+        Words, typer.Option(help="Rules to run: codes, slugs, families, prefixes.", metavar="RULES")
+    ] = None,
+    ignore: Annotated[Words, typer.Option(help="Rules to leave out.", metavar="RULES")] = None,
+    extend_select: Annotated[Words, typer.Option(help="Rules to add to those selected.", metavar="RULES")] = None,
+    min_impact: Annotated[
+        float, typer.Option(help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT")
+    ] = 0.5,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="The least severity that makes the exit code 1.", metavar=_one_of(FailOn))
+    ] = FailOn.warning,
+    output_format: Annotated[Format, typer.Option(help="What is written.", metavar=_one_of(Format))] = Format.terminal,
+    output_file: OutputFile = None,
+    statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Findings only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Hidden findings and all places too.")] = False,
+    rules: RulesOption = None,
+    timeout: TimeoutOption = 60.0,
+    max_memory_mb: MemoryOption = 4096,
+    max_file_mb: FileOption = _FILE_MB,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
+) -> int:
+    """Lint ONNX models: what they cost on a device, what breaks its rules, what each fault is worth in milliseconds."""
+    from onnxlint import run
+    from onnxlint.output.terminal import View
+
+    settings = run.settings(
+        precision=precision.value if precision else None,
+        shapes=shape or (),
+        dims=dim or (),
+        batch=batch,
+        select=_words(select),
+        ignore=_words(ignore),
+        extend_select=_words(extend_select),
+        min_impact=min_impact / 100,
+        fail_on=fail_on.value,
+        timeout_s=timeout,
+        memory_mb=max_memory_mb,
+        max_file_mb=max_file_mb,
+    )
+    view = View(quiet=quiet, verbose=verbose, statistics=statistics, min_impact=min_impact / 100)
+    code = run.check(models, device or ["generic"], settings, rules or [], output_format.value, output_file, view)
+    return 0 if exit_zero and code == 1 else code
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or - for stdin.")],
+    device: Annotated[str, typer.Option("--device", "-d", help=f"{_DEVICE_HELP}.", metavar="NAME")] = "generic",
+    precision: PrecisionOption = None,
+    shape: ShapeOption = None,
+    dim: DimOption = None,
+    batch: BatchOption = None,
+    by: Annotated[By, typer.Option(help="What a row is.", metavar=_one_of(By))] = By.kernel,
+    sort: Annotated[Sort, typer.Option(help="Order of the rows.", metavar=_one_of(Sort))] = Sort.order,
+    top: Annotated[int | None, typer.Option(help="Show only so many rows.", min=1, metavar="N")] = None,
+    output_format: Annotated[
+        ProfileFormat, typer.Option(help="What is written.", metavar=_one_of(ProfileFormat))
+    ] = ProfileFormat.table,
     output_file: OutputFile = None,
     timeout: TimeoutOption = 60.0,
     max_memory_mb: MemoryOption = 4096,
     max_file_mb: FileOption = _FILE_MB,
-) -> None:
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
     """Print what each layer of a model costs: parameters, multiply-accumulates, bytes, milliseconds."""
     from onnxlint import run
 
@@ -174,13 +214,15 @@ def profile(
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
-    run.profile(model, device, settings, by.value, sort.value, top, output_format.value, output_file)
+    return run.profile(model, device, settings, by.value, sort.value, top, output_format.value, output_file)
 
 
 @app.command()
 def rule(
     code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A rule's code or slug.")] = None,
-    rules: Annotated[list[Path] | None, typer.Option(help="Folders of further rule files.", metavar="DIR")] = None,
+    rules: RulesOption = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """List the rules, or explain one: what it checks, why it costs, how to fix it."""
     from onnxlint import run
@@ -190,7 +232,9 @@ def rule(
 
 @app.command()
 def device(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device's name or a profile.toml.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=f"{_DEVICE_HELP}.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """List the devices, or show one: every figure with its source."""
     from onnxlint import run
@@ -203,75 +247,57 @@ def _words(options: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for option in options or () for word in option.split(",") if word.strip())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with its exit code."""
-    sys.exit(run_main(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(run_main(list(sys.argv[1:] if words is None else words)))
 
 
-def run_main(arguments: list[str]) -> int:
+def run_main(words: list[str]) -> int:
     """Carry out the command line and return its exit code; errors are one line on stderr, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    streams.prepare()
     try:
-        return _dispatch(arguments)
-    except BrokenPipeError:
-        # whoever read us has gone: what is still buffered has nowhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _dispatch(words)
+        streams.flush()
+    except (BrokenPipeError, SystemExit):
+        # whoever read us has gone (rich says it with a SystemExit)
+        streams.discard()
         return 141
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        streams.discard()
         return 130
     except Exception as error:
         if os.environ.get("ONNXLINT_DEBUG"):
             raise
         _complain(_message_of(error))
+        streams.discard()
         return 2
+    return code
 
 
-def _dispatch(arguments: list[str]) -> int:
-    if "--version" in arguments[:1] or arguments == ["-V"]:
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(f"{USAGE} (onnxlint --help explains)", file=sys.stderr)  # noqa: T201
+        return 2
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    name, rest = arguments.split_command(words, commands)
+    if name == "version":
         print(f"onnxlint {__version__}")  # noqa: T201
         return 0
-    command = get_command(app)
-    if not arguments:
-        _complain("which model? (onnxlint MODEL --device NAME; onnxlint --help)")
-        return 2
-    arguments = _with_command(arguments, command)
-    try:
-        result = command.main(arguments, prog_name="onnxlint", standalone_mode=False)
-    except typer.Exit as leaving:
-        result = leaving.exit_code
-    sys.stdout.flush()
+    program = "onnxlint" if name == arguments.MAIN_COMMAND else f"onnxlint {name}"
+    result = commands[name].main(rest, prog_name=program, standalone_mode=False)
     return result if isinstance(result, int) else 0
 
 
-def _with_command(arguments: list[str], command: Any) -> list[str]:
-    """The command line with its sub-command first: the first word if it is one, else `check`."""
-    flags = {name for parameter in command.commands["check"].params if getattr(parameter, "is_flag", False) for name in parameter.opts}
-    index = 0
-    while index < len(arguments):
-        word = arguments[index]
-        if word in ("--help", "-h"):
-            return ["check", "--help"]
-        if word == "--" or not word.startswith("-") or word == "-":
-            break
-        index += 1 if word in flags or "=" in word else 2
-    if index < len(arguments) and arguments[index] in COMMANDS:
-        return [arguments[index], *arguments[:index], *arguments[index + 1 :]]
-    return ["check", *arguments]
-
-
 def _message_of(error: Exception) -> str:
-    """One line for any exception: our own errors and click's usage errors speak for themselves."""
-    if isinstance(error, UsageError) or hasattr(error, "format_message"):
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return " ".join(message.split())
+    """One line for any exception: our own errors and typer's usage errors speak for themselves."""
+    if hasattr(error, "format_message"):
+        return arguments.usage_message(error)
     from onnxlint.binding import BindingError
     from onnxlint.device import DeviceError
     from onnxlint.load import LoadError
     from onnxlint.registry import RuleError
 
-    if isinstance(error, BindingError | DeviceError | LoadError | RuleError):
+    if isinstance(error, BindingError | DeviceError | LoadError | RuleError | streams.OutputError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

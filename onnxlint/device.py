@@ -156,6 +156,7 @@ class Condition(_Strict, frozen=True, kw_only=True):
     dtypes: list[str] | None = None
     modes: list[str] | None = None
     integer_scales: list[int] | None = None
+    equal_parts: bool | None = None
 
 
 class Operators(_Strict, frozen=True, kw_only=True):

@@ -1,44 +1,57 @@
-"""MODEL arguments turned into files: a file of any name, a glob, or a folder walked for `*.onnx`."""
+"""MODEL arguments turned into files: a file of any name, a glob, a folder walked for `*.onnx`, or `-`."""
 
 from __future__ import annotations
 
 import glob
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from onnxlint.load import LoadError
+from onnxlint.load import STDIN, LoadError
 
 _MAGIC = frozenset("*?[")
+_SUFFIX = ".onnx"
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
-def discover(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, str]], bool]:
-    """The model files named, in order and each once; what names none, with the reason; whether many were asked for.
+@dataclass(slots=True)
+class Found:
+    """The model files named, in order and each once; what names none, with the reason; whether many were asked for."""
 
-    An existing path wins over a glob of the same spelling.
-    """
+    files: list[str] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    many: bool = False
+
+
+def discover(arguments: Iterable[str]) -> Found:
+    """Expand the MODEL arguments; an existing path wins over a glob of the same spelling."""
+    found = Found()
     files: dict[str, None] = {}
-    missing: list[tuple[str, str]] = []
-    many = False
     for argument in arguments:
         try:
-            found, is_many = _expand(argument)
-            many = many or is_many
-            files |= dict.fromkeys(found)
+            models, is_many = _expand(argument, found.missing)
         except LoadError as error:
-            missing.append((argument, str(error)))
-    return list(files), missing, many or len(files) + len(missing) > 1
+            found.missing.append((argument, str(error)))
+        else:
+            found.many |= is_many
+            files |= dict.fromkeys(models)
+    found.files = list(files)
+    found.many |= len(files) + len(found.missing) > 1
+    return found
 
 
-def _expand(argument: str) -> tuple[list[str], bool]:
+def _expand(argument: str, missing: list[tuple[str, str]]) -> tuple[list[str], bool]:
+    if argument == STDIN:
+        return [argument], False
     try:
         is_folder, exists = os.path.isdir(argument), os.path.lexists(argument)
     except ValueError:
-        raise LoadError("is no path") from None
+        raise LoadError("can't be opened: not a path") from None
     if is_folder:
-        models = sorted(str(path) for path in Path(argument).rglob("*.onnx") if path.is_file())
-        if not models:
-            raise LoadError("is a folder without models (*.onnx)")
+        before = len(missing)
+        models = _walk(argument, missing)
+        if not models and len(missing) == before:
+            raise LoadError(f"is a folder without models (*{_SUFFIX})")
         return models, True
     if not exists and _MAGIC & set(argument):
         models = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
@@ -46,3 +59,17 @@ def _expand(argument: str) -> tuple[list[str], bool]:
             raise LoadError("matches no file")
         return models, True
     return [argument], False
+
+
+def _walk(folder: str, missing: list[tuple[str, str]]) -> list[str]:
+    """Every `*.onnx` below the folder, but not in hidden or package folders; what can't be listed is missing."""
+
+    def failed(error: OSError) -> None:
+        missing.append((error.filename or folder, f"can't be listed: {error.strerror}"))
+
+    models: list[str] = []
+    for place, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
+        # whatever bears the name is handed on, a pipe or a dead link too: to leave it out would pass it as clean
+        models += (os.path.join(place, name) for name in names if name.lower().endswith(_SUFFIX))
+    return sorted(models)

@@ -73,7 +73,7 @@ def lint_graph(model: ReadModel, device: Device, rules: Sequence[LoadedRule], se
     """Lint a read model on a device; raises DeviceError for a precision that the device lacks."""
     target = target_for(device, settings.precision, model.bound.batch_factor)
     analysis = Analysis(model.graph, target)
-    findings, problems = _findings(analysis, rules, settings)
+    findings, problems = _findings(Context(analysis, model.bound.assumed), rules, settings)
     incomplete = (*model.incomplete, *problems)
     shown = [finding for finding in findings if not finding.hidden]
     return Report(
@@ -109,10 +109,10 @@ def _exit_code(severities: Sequence[Severity], incomplete: Sequence[str], settin
 
 
 def _findings(
-    analysis: Analysis, rules: Sequence[LoadedRule], settings: Settings
+    context: Context, rules: Sequence[LoadedRule], settings: Settings
 ) -> tuple[list[ReportedFinding], list[str]]:
     """All findings by price, and the rules that failed."""
-    context = Context(analysis)
+    analysis = context.analysis
     priced: list[_Priced] = []
     problems: list[str] = []
     for rule in rules:

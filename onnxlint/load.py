@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -20,7 +21,12 @@ from onnxlint.text import printable, text
 from onnxlint.wire import WireError, strip_tensors
 
 DEFAULT_MAX_FILE_MB = 16_384
+MAX_GRAPH_MB = 1_024
+MAX_OPSET = 100_000
+STDIN = "-"
 _LFS_POINTER = b"version https://git-lfs"
+_FIRST_IR_WITH_OPSETS = 3
+_SHOWN_LOCATIONS = 5
 
 
 class LoadError(Exception):
@@ -29,34 +35,74 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire)."""
+    """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire).
+
+    `identity` tells the file that was read from one put in its place later; None for a model from standard input,
+    of which `sha256` is known at once.
+    """
 
     path: str
     size_bytes: int
     proto: onnx.ModelProto
     notes: tuple[str, ...]
+    identity: tuple[int, ...] | None = None
+    sha256: str | None = None
 
 
 def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
     """Read the ONNX model at `path`, a regular file of at most `max_file_mb` MiB; raises LoadError."""
     path = os.fspath(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        descriptor = open_regular(path)
     except (OSError, ValueError) as error:
-        raise LoadError(_why_not_opened(path, error)) from None
+        raise LoadError(_why_not_opened(error)) from None
     try:
-        size = _checked_size(descriptor, max_file_mb)
-        # pread on an open descriptor: a file replaced meanwhile is still the one that was checked.
-        with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+        status = os.fstat(descriptor)
+        _check_status(status, max_file_mb)
+        # a file put in its place meanwhile changes nothing: the map is of the one that was checked
+        with mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
             proto = _parse(data)
     except OSError as error:
         raise LoadError(f"can't be read: {error.strerror or error}") from None
     finally:
         os.close(descriptor)
-    return LoadedModel(path, size, proto, tuple(_external_data_notes(proto, Path(path).parent)))
+    notes = (*_opset_notes(proto), *_external_data_notes(proto, Path(path).parent))
+    return LoadedModel(path, status.st_size, proto, notes, identity_of(status))
 
 
-def _why_not_opened(path: str, error: OSError | ValueError) -> str:
+def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
+    """Read a whole ONNX model from a stream of at most `max_file_mb` MiB; raises LoadError."""
+    import hashlib
+
+    pieces: list[bytes] = []
+    room = max_file_mb * 2**20
+    try:
+        while piece := stream.read(min(1 << 20, room + 1)):
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise LoadError(f"has more than {max_file_mb} MiB (raise --max-file-mb)")
+    except OSError as error:
+        raise LoadError(f"can't be read: {error.strerror or error}") from None
+    data = b"".join(pieces)
+    if not data:
+        raise LoadError("is empty (0 bytes)")
+    proto = _parse(memoryview(data))
+    digest = hashlib.sha256(data).hexdigest()
+    return LoadedModel(STDIN, len(data), proto, tuple(_opset_notes(proto)), sha256=digest)
+
+
+def open_regular(path: str) -> int:
+    """A descriptor of the file, opened without waiting for a writer where it is a pipe."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when another file takes this one's place or its content is rewritten."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _why_not_opened(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):
@@ -66,8 +112,7 @@ def _why_not_opened(path: str, error: OSError | ValueError) -> str:
     return "can't be opened: not a path"
 
 
-def _checked_size(descriptor: int, max_file_mb: int) -> int:
-    status = os.fstat(descriptor)
+def _check_status(status: os.stat_result, max_file_mb: int) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise LoadError("is a folder (name a model in it)")
     if not stat.S_ISREG(status.st_mode):
@@ -76,50 +121,82 @@ def _checked_size(descriptor: int, max_file_mb: int) -> int:
         raise LoadError("is empty (0 bytes)")
     if status.st_size > max_file_mb * 2**20:
         raise LoadError(f"has {status.st_size >> 20} MiB (raise --max-file-mb, now {max_file_mb})")
-    return status.st_size
 
 
 def _parse(data: memoryview) -> onnx.ModelProto:
     if bytes(data[: len(_LFS_POINTER)]) == _LFS_POINTER:
         raise LoadError("is a Git LFS pointer, not the model itself (run: git lfs pull)")
     try:
-        proto = onnx.ModelProto.FromString(strip_tensors(data))
-    except (WireError, DecodeError):
+        stripped = strip_tensors(data)
+    except WireError:
         raise LoadError(_not_a_model(data)) from None
+    if len(stripped) > MAX_GRAPH_MB * 2**20:
+        raise LoadError(f"has {len(stripped) >> 20} MiB besides its weights (at most {MAX_GRAPH_MB} are read)")
+    try:
+        proto = onnx.ModelProto.FromString(stripped)
+    except DecodeError:
+        raise LoadError(_not_a_model(data)) from None
+    _check_model(proto)
+    return proto
+
+
+def _check_model(proto: onnx.ModelProto) -> None:
     if not proto.HasField("graph") or not (proto.ir_version or proto.opset_import):
         raise LoadError("is not an ONNX model (it holds no graph)")
     if not proto.graph.node and not proto.graph.output:
         raise LoadError("holds an empty graph (no nodes, no outputs)")
-    return proto
+    if proto.ir_version >= _FIRST_IR_WITH_OPSETS and not proto.opset_import:
+        raise LoadError("is truncated or damaged: it names no operator set (fetch or export it again)")
+    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
+        for entry in imports:
+            if not 1 <= entry.version <= MAX_OPSET:
+                domain = printable(text(entry.domain)) or "ai.onnx"
+                raise LoadError(f"is no valid model: it asks for version {entry.version} of {domain}'s operators")
 
 
 def _not_a_model(data: memoryview) -> str:
     head = bytes(data[:512])
     # A ModelProto begins with its ir_version (field 1, a small number) in practice: the rest of it was lost.
     if head[:1] == b"\x08" and len(head) > 1 and head[1] < 0x40:
-        return "is truncated or damaged: it begins like an ONNX model but can't be parsed (fetch it again)"
+        return (
+            "is truncated or damaged, or nests bodies too deeply: it begins like an ONNX model but can't be parsed "
+            "(fetch it again)"
+        )
     if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
         return "is a text file, not an ONNX model"
     return "is not an ONNX model (its bytes are no ModelProto)"
 
 
+def _opset_notes(proto: onnx.ModelProto) -> Iterator[str]:
+    newest = onnx.defs.onnx_opset_version()
+    for entry in proto.opset_import:
+        if text(entry.domain) in ("", "ai.onnx") and entry.version > newest:
+            yield f"opset {entry.version} is newer than the installed onnx knows: its operators are read as {newest}'s"
+
+
 def _external_data_notes(proto: onnx.ModelProto, folder: Path) -> Iterator[str]:
+    """What must be said of the files that hold the weights; none is opened, only those inside the folder looked for."""
     counts: dict[str, int] = {}
     for tensor in proto.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            for entry in tensor.external_data:
-                if text(entry.key) == "location":
-                    location = text(entry.value)
-                    counts[location] = counts.get(location, 0) + 1
-    for location, tensors in sorted(counts.items()):
-        if not _is_inside(location):
-            yield f"external data {printable(location)!r} lies outside the model's folder and is never opened"
-        elif not os.path.lexists(folder / location):
-            yield f"external data {printable(location)!r} is missing ({tensors} tensors): linted without their values"
+            location = next((text(e.value) for e in tensor.external_data if text(e.key) == "location"), "")
+            counts[location] = counts.get(location, 0) + 1
+    real_folder = os.path.realpath(folder) if counts else ""
+    for location, tensors in sorted(counts.items())[:_SHOWN_LOCATIONS]:
+        shown = repr(printable(location))
+        if not _is_inside(location, real_folder):
+            yield f"external data {shown} lies outside the model's folder and is never opened"
+        elif not os.path.isfile(os.path.join(real_folder, location)):
+            yield f"external data {shown} is missing ({tensors} tensors): linted without their values"
+    if len(counts) > _SHOWN_LOCATIONS:
+        yield f"external data lies in {len(counts)} files, of which {_SHOWN_LOCATIONS} were looked for"
 
 
-def _is_inside(location: str) -> bool:
+def _is_inside(location: str, folder: str) -> bool:
     parts = location.replace("\\", "/").split("/")
-    return (
-        bool(location) and "\0" not in location and not os.path.isabs(location) and ".." not in parts and parts[0] != ""
-    )
+    if not location or "\0" in location or os.path.isabs(location) or ".." in parts or parts[0] == "":
+        return False
+    try:
+        return Path(os.path.realpath(os.path.join(folder, location))).is_relative_to(folder)
+    except (OSError, ValueError):
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -12,11 +12,12 @@ import onnx
 
 from onnxlint.analysis import Analysis
 from onnxlint.device import Device
-from onnxlint.finding import Finding, Severity
+from onnxlint.finding import Edit, Finding, Insert, Severity
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
 from onnxlint.support import Support
+from onnxlint.whatif import EditError, apply
 
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
 
@@ -35,6 +36,8 @@ class Context:
     """What a check may look at: the graph, its kernels with costs and estimates, and the device."""
 
     analysis: Analysis
+    assumed: tuple[str, ...] = ()
+    """The free dims of the inputs with the values that stand in for them: `batch=1`, or `input[0]=1` without a name."""
 
     @property
     def graph(self) -> Graph:
@@ -54,6 +57,17 @@ class Context:
     def support(self, node: Node) -> Support:
         """What the device says of the node (static nodes are supported: they don't run)."""
         return self.analysis.placement.support.get(node.key, _SUPPORTED)
+
+    def runs(self, edits: Iterable[Edit]) -> bool:
+        """The edits fit the graph, and every operator that they introduce runs on the device."""
+        edits = tuple(edits)
+        try:
+            after = apply(self.graph, edits)
+        except EditError:
+            return False
+        table = self.analysis.target.table
+        new = (after.node(edit.outputs[0]) for edit in edits if isinstance(edit, Insert))
+        return all(table.of(after, node).status == "supported" for node in new)
 
     def seconds(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
         """Mean seconds of the kernels that these nodes are part of."""

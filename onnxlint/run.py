@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
+from onnxlint import streams
 from onnxlint.binding import MAX_DIM, BindingError, Bindings
 from onnxlint.device import Device, load_device, profile_names
 from onnxlint.discover import discover
 from onnxlint.engine import ReadModel, lint_graph, read_model, unreadable
 from onnxlint.isolated import Limits
-from onnxlint.load import LoadError, load
+from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
+from onnxlint.output import devices, profile_table, rules_list
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import find_rule, rules_with, select
@@ -33,27 +35,32 @@ def settings(
 ) -> Settings:
     """Settings from the command line's words; raises BindingError for a malformed `--shape` or `--dim`."""
     bindings = Bindings(
-        {name: _dims(name, value) for name, value in map(_pair, shapes)},
-        {name: _dim(f"--dim {name}", value) for name, value in map(_pair, dims)},
+        _bindings("--shape", "NAME=1x3x224x224", shapes, _dims),
+        _bindings("--dim", "NAME=VALUE", dims, _dim),
         batch,
     )
     return Settings(bindings=bindings, limits=Limits(timeout_s, memory_mb), **options)
 
 
-def _pair(word: str) -> tuple[str, str]:
-    name, separator, value = word.rpartition("=")
-    if not separator or not name:
-        raise BindingError(f"{printable(word)!r} is not NAME=VALUE")
-    return name, value
+def _bindings(option: str, form: str, words: Sequence[str], read: Any) -> dict[str, Any]:
+    bound: dict[str, Any] = {}
+    for word in words:
+        name, separator, value = word.rpartition("=")
+        if not separator or not name:
+            raise BindingError(f"{option}: {printable(word)!r} is not {form}")
+        size = read(f"{option} {name}", value)
+        if bound.setdefault(name, size) != size:
+            raise BindingError(f"{option} {printable(name)}: is given twice and differently")
+    return bound
 
 
-def _dims(name: str, value: str) -> tuple[int, ...]:
-    return tuple(_dim(f"--shape {name}", part) for part in value.replace(",", "x").split("x"))
+def _dims(option: str, value: str) -> tuple[int, ...]:
+    return tuple(_dim(option, part) for part in value.lower().replace(",", "x").split("x"))
 
 
 def _dim(option: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 0 < int(value[:12]) <= MAX_DIM:
-        raise BindingError(f"{printable(option)}: {printable(value)!r} is no size (a number from 1)")
+    if not value.isascii() or not value.isdigit() or len(value) > 12 or not 0 < int(value) <= MAX_DIM:
+        raise BindingError(f"{printable(option)}: {printable(value)!r} is no size (a number from 1 to {MAX_DIM})")
     return int(value)
 
 
@@ -67,49 +74,57 @@ def check(
     view: View,
 ) -> int:
     """Lint every model on every device and write the reports; returns the exit code."""
-    profiles = [load_device(name) for name in dict.fromkeys(device_names)]
-    for profile in profiles:
-        if chosen.precision is not None:
-            profile.peak_ops_per_s(chosen.precision)
+    profiles = _profiles(device_names, chosen)
     rules = select(rules_with(rule_folders), chosen.select, chosen.extend_select, chosen.ignore)
-    files, missing, many = discover(arguments)
-    reports = [unreadable(path, reason) for path, reason in missing]
-    for path in files:
+    found = discover(arguments)
+    streams.check_output(output_file, found.files)
+    reports = [unreadable(path, reason) for path, reason in found.missing]
+    for path in found.files:
         try:
-            model = _read(path, chosen)
-        except LoadError as error:
+            loaded, model = _read(path, chosen)
+        except (LoadError, BindingError) as error:
             reports.append(unreadable(path, str(error)))
             continue
-        # started once no more children are forked
-        digest = _Digest(path) if output_format == "json" else None
+        # started once no more children are forked for this model
+        digest = _Digest(loaded) if output_format == "json" else None
         for profile in profiles:
             report = lint_graph(model, profile, rules, chosen)
             reports.append(report if digest is None else digest.added_to(report))
     for report in reports:
         if report.error is not None:
-            _complain(report.model.path, report.error)
-    with _output(output_file) as stream:
-        if output_format == "json":
-            stream.write(to_json(reports, as_list=many or len(profiles) > 1))
-        else:
-            _render_all(reports, stream, view)
+            print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
+    if output_format == "json":
+        content = to_json(reports, as_list=found.many or len(profiles) > 1)
+    else:
+        content = _rendered(reports, view, to_file=output_file is not None)
+    streams.write(content, output_file)
     return max((report.exit_code for report in reports), default=2)
 
 
-def _read(path: str, chosen: Settings) -> ReadModel:
-    loaded = load(path, chosen.max_file_mb)
-    return read_model(loaded.proto, chosen, path, loaded.notes)
+def _profiles(names: Sequence[str], chosen: Settings) -> list[Device]:
+    """The devices, each once; raises DeviceError for a precision that one lacks."""
+    profiles = {profile.name: profile for profile in map(load_device, names)}
+    if chosen.precision is not None:
+        for profile in profiles.values():
+            profile.peak_ops_per_s(chosen.precision)
+    return list(profiles.values())
 
 
-def _render_all(reports: Sequence[Report], stream: TextIO, view: View) -> None:
+def _read(path: str, chosen: Settings) -> tuple[LoadedModel, ReadModel]:
+    loaded = load_stream(sys.stdin.buffer, chosen.max_file_mb) if path == STDIN else load(path, chosen.max_file_mb)
+    return loaded, read_model(loaded.proto, chosen, path, loaded.notes)
+
+
+def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:
     from rich.console import Console
 
-    console = Console(file=stream, soft_wrap=False)
-    shown = [report for report in reports if report.totals is not None]
-    for index, report in enumerate(shown):
-        if index:
-            console.print()
-        render(report, console, view)
+    console = Console(file=io.StringIO() if to_file else sys.stdout, soft_wrap=False)
+    with console.capture() as captured:
+        for index, report in enumerate(report for report in reports if report.totals is not None):
+            if index:
+                console.print()
+            render(report, console, view)
+    return captured.get()
 
 
 def profile(
@@ -121,24 +136,26 @@ def profile(
     top: int | None,
     output_format: str,
     output_file: Path | None,
-) -> None:
-    """Write one model's per-layer table; raises LoadError with the path in front."""
-    from onnxlint.output import profile_table
-
-    profile = load_device(device_name)
+) -> int:
+    """Write one model's per-layer table; returns the exit code, raises LoadError with the path in front."""
+    (device,) = _profiles([device_name], chosen)
+    streams.check_output(output_file, [path])
     try:
-        model = _read(path, chosen)
-    except LoadError as error:
+        _, model = _read(path, chosen)
+    except (LoadError, BindingError) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
-    report = lint_graph(model, profile, [], chosen)
-    with _output(output_file) as stream:
-        profile_table.write(report, stream, by=by, sort=sort, top=top, output_format=output_format)
+    report = lint_graph(model, device, [], chosen)
+    if output_file is None:
+        profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format)
+    else:
+        written = io.StringIO()
+        profile_table.write(report, written, by=by, sort=sort, top=top, output_format=output_format)
+        streams.write(written.getvalue(), output_file)
+    return 1 if report.incomplete else 0
 
 
 def rule(code: str | None, folders: Sequence[Path]) -> None:
     """List the rules or print one's page; raises RuleError."""
-    from onnxlint.output import rules_list
-
     rules = rules_with(folders)
     if code is None:
         rules_list.write_list(rules, sys.stdout)
@@ -148,10 +165,8 @@ def rule(code: str | None, folders: Sequence[Path]) -> None:
 
 def device(name: str | None) -> None:
     """List the devices or print one's figures; raises DeviceError."""
-    from onnxlint.output import devices
-
     if name is None:
-        devices.write_list([cast(Device, load_device(known)) for known in profile_names()], sys.stdout)
+        devices.write_list([load_device(known) for known in profile_names()], sys.stdout)
     else:
         devices.write_page(load_device(name), sys.stdout)
 
@@ -159,11 +174,11 @@ def device(name: str | None) -> None:
 class _Digest:
     """The file's SHA-256, computed beside the lint: the weights are read for it, in pieces, by another thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         executor = ThreadPoolExecutor(max_workers=1)
-        self._future = executor.submit(_sha256, path)
+        self._future = executor.submit(_sha256, loaded)
         executor.shutdown(wait=False)
 
     def added_to(self, report: Report) -> Report:
@@ -173,34 +188,17 @@ class _Digest:
         return msgspec.structs.replace(report, model=model)
 
 
-def _sha256(path: str) -> str | None:
+def _sha256(loaded: LoadedModel) -> str | None:
+    """None where the file that was read has been changed or replaced since."""
     import hashlib
+    import os
 
+    if loaded.sha256 is not None:
+        return loaded.sha256
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(loaded.path), "rb") as file:
+            if identity_of(os.fstat(file.fileno())) != loaded.identity:
+                return None
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def _complain(path: str, error: str) -> None:
-    print(f"onnxlint: {printable(path)}: {error}", file=sys.stderr)  # noqa: T201
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    import tempfile
-
-    # written beside its place and moved there: a reader sees the old file or the whole new one
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        try:
-            yield cast(TextIO, file)
-            file.flush()
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

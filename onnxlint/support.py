@@ -36,10 +36,14 @@ class SupportTable:
             self._conditions.setdefault(condition.op, []).append(condition)
             self._status[condition.op] = "supported"
 
+    def by_name(self, node: Node) -> Status:
+        """What the device says of the operator itself, whatever its attributes and shapes."""
+        return self._status.get(node.qualified_op, self.device.operators.default)
+
     def of(self, graph: Graph, node: Node) -> Support:
         """Whether the device runs the node: by its operator, the conditions on it and the rank of its tensors."""
         operators, name = self.device.operators, self.device.name
-        status = self._status.get(node.qualified_op, operators.default)
+        status = self.by_name(node)
         for condition in self._conditions.get(node.qualified_op, ()):
             broken = next(_violations(graph, node, condition), "")
             if broken:
@@ -96,6 +100,8 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
         mode = node.attr("mode", b"")
         if mode and mode.decode("utf-8", "replace") not in limit.modes:
             yield f"mode {mode.decode('utf-8', 'replace')}"
+    if limit.equal_parts and len({graph.type_of(name).shape for name in node.outputs if name}) > 1:
+        yield "unequal parts"
     if limit.integer_scales is not None:
         yield from _scale_violations(graph, node, limit.integer_scales)
 

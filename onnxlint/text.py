@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_SHOWN_CHARACTERS = 200
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# what the log readers of GitHub (::error::), Azure (##vso[…]) and TeamCity (##teamcity[…]) take for a command
+_LOG_COMMAND = re.compile(r"::(?=[A-Za-z-]+(?:\s[^\n]*)?::)|##(?=[A-Za-z]*\[)")
 
 
 def text(raw: str | bytes) -> str:
@@ -13,20 +17,22 @@ def text(raw: str | bytes) -> str:
 
 
 def printable(name: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:
-    """`name` on one line: control, bidi and surrogate characters as \\x.. escapes, the middle of a long one cut."""
+    """`name` on one line: control, bidi and surrogate characters as \\x.. escapes, the middle of a long one cut.
+
+    What a CI system would take for a command to it is broken by an escape too.
+    """
     if len(name) > limit:
         head = limit * 2 // 3
         name = f"{name[:head]}…{name[len(name) - (limit - head - 1) :]}"
-    if name.isascii() and name.isprintable():
-        return name
-    return "".join(character if _is_safe(character) else _escaped(character) for character in name)
+    if not (name.isascii() and name.isprintable()):
+        name = "".join(character if _is_safe(character) else _escaped(character) for character in name)
+    if "::" in name or "##" in name:
+        name = _LOG_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1]}", name)
+    return name
 
 
 def _is_safe(character: str) -> bool:
     return unicodedata.category(character) not in _UNSAFE_CATEGORIES
-
-
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def _escaped(character: str) -> str:

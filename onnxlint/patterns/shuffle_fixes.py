@@ -73,6 +73,15 @@ def _split(source: str, parts: Sequence[tuple[str, int]], axis: int) -> list[Edi
     return [declared, Insert("Split", (source, sizes), names, (("axis", axis),))]
 
 
+def _slices(source: str, parts: Sequence[tuple[str, int]], axis: int) -> list[Edit]:
+    edits: list[Edit] = []
+    for name, _ in parts:
+        limits = tuple(f"{name}/{word}" for word in ("starts", "ends", "axes"))
+        edits += (Declare(limit, TensorType(INT64, (1,)), is_weight=True) for limit in limits)
+        edits.append(Insert("Slice", (source, *limits), (name,), ()))
+    return edits
+
+
 # -- split once --------------------------------------------------------------------------------------------------------
 
 
@@ -92,19 +101,21 @@ class _Place:
         return {node.key for node in self.nodes}
 
 
-def split_once(graph: Graph, shuffles: Iterable[ChannelShuffle]) -> tuple[list[Edit], set[ChannelShuffle]]:
+def split_once(
+    graph: Graph, shuffles: Iterable[ChannelShuffle], slices: bool = False
+) -> tuple[list[Edit], set[ChannelShuffle]]:
     """Each branch split once by who will read its channels, each reader's concatenated; the order goes into weights.
 
     A unit that concatenates, shuffles and splits again (ShuffleNetV2) only decides which later unit reads a channel.
     As every channel is written by a dense convolution and read by another, the order inside a part is free: one Split
-    behind each branch and one Concat before each reader compute the same. Returns the edits and the shuffles that they
-    replace: those whose inputs and readers, and their neighbours', allow it.
+    behind each branch (a Slice for each part with `slices`) and one Concat before each reader compute the same. Returns
+    the edits and the shuffles that they replace: those whose inputs and readers, and their neighbours', allow it.
     """
     places = [place for shuffle in shuffles if (place := _place(graph, shuffle)) is not None]
     edits: list[Edit] = []
     replaced: set[ChannelShuffle] = set()
     for linked in _linked(graph, places):
-        found = _replacement(graph, linked)
+        found = _replacement(graph, linked, slices)
         if found is not None:
             edits += found
             replaced |= {place.shuffle for place in linked}
@@ -172,7 +183,7 @@ def _linked(graph: Graph, places: list[_Place]) -> list[list[_Place]]:
     return [linked for index, linked in groups.items() if index not in bad]
 
 
-def _replacement(graph: Graph, places: list[_Place]) -> list[Edit] | None:
+def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit] | None:
     """The edits for places that pass channels to one another only, None where an input's order is not free."""
     handed: dict[str, Array] = {}
     branches: list[str] = []
@@ -216,7 +227,8 @@ def _replacement(graph: Graph, places: list[_Place]) -> list[Edit] | None:
             dims[axis] = int(count)
             edits.append(Declare(part, TensorType(known.dtype, tuple(dims))))
         if len(names) > 1:
-            edits += _split(name, [(part, int(count)) for part, count in zip(names, counts, strict=True)], axis)
+            cut = _slices if slices else _split
+            edits += cut(name, [(part, int(count)) for part, count in zip(names, counts, strict=True)], axis)
     for (name, _), inputs in zip(sinks, parts, strict=True):
         if len(inputs) == 1:
             edits.append(Reconnect(name, inputs[0]))

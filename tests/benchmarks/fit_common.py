@@ -24,7 +24,7 @@ from fit_networks import VARIANTS  # noqa: E402
 from zoo import build  # noqa: E402
 
 from onnxlint.analysis import Analysis, target_for  # noqa: E402
-from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
+from onnxlint.device import KERNEL_CLASSES, Device, ParameterSet, Precision, load_device  # noqa: E402
 from onnxlint.engine import ReadModel, read_model  # noqa: E402
 from onnxlint.latency import Load, Machine, load_of  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
@@ -36,7 +36,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Row:
-    """A published time: milliseconds of `network` (batch 1) on `device`; `use` is fit or check."""
+    """A published time: milliseconds of `network` (batch 1) on `device`; `use` is fit, bound or check."""
 
     device: str
     network: str

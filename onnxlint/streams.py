@@ -1,0 +1,111 @@
+"""The process's streams: standard ones that are always there, and output files that are never seen half written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class OutputError(Exception):
+    """The output can't be written; `str()` names where and says why."""
+
+
+def prepare() -> None:
+    """Give the process all three standard streams, and let none fail on a character that it can't encode."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # else the next file opened would take its place, and a child's output would land in it
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Send out what is still buffered; raises BrokenPipeError or OutputError."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from None
+
+
+def discard() -> None:
+    """Let what is still buffered, and all that follows, go nowhere: whoever read us has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def write(content: str, path: Path | None) -> None:
+    """Write to the file at `path`, or to standard output; raises BrokenPipeError or OutputError."""
+    if path is not None:
+        _write_file(content, path)
+        return
+    try:
+        sys.stdout.write(content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from None
+    flush()
+
+
+def check_output(path: Path | None, inputs: Iterable[str]) -> None:
+    """Raise OutputError for an output file that is a folder or one of the models themselves."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder (--output-file names a file)")
+    for model in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if os.path.samefile(model, path):
+                raise OutputError(f"{path}: is the model itself (give --output-file another name)")
+
+
+def _write_file(content: str, path: Path) -> None:
+    try:
+        target = Path(os.path.realpath(path))
+        status = target.stat() if target.exists() else None
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            # /dev/stdout, a pipe: nothing to replace
+            with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(content)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(content, target, stat.S_IMODE(status.st_mode) if status is not None else 0o666 & ~_umask())
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: can't be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _replace(content: str, target: Path, mode: int) -> None:
+    """Written beside its place and moved there: a reader sees the old file or the whole new one."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, mode)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

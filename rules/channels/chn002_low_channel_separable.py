@@ -1,0 +1,154 @@
+"""Depthwise-separable pairs that a plain convolution outruns
+
+## What it does
+Takes every depthwise convolution whose result goes to one 1x1 convolution alone (activations and BatchNorm between
+them allowed), puts a plain convolution of the same input, output, kernel and stride in their place and prices both on
+this device. Pairs that the plain convolution outruns are reported together, as one finding.
+
+## Why it costs
+The pair is cheaper on paper: `K²·c1 + c1·c2` multiply-accumulates a position against `K²·c1·c2`. But it writes and
+reads the map between them, starts two kernels, and the depthwise half leaves a multiply-accumulate array empty. With
+few channels, in the early layers where maps are large, the saved arithmetic is small and the rest dominates.
+MobileDets (arXiv 2004.14525, section 3) reports regular convolutions up to three times as fast as depthwise-separable
+ones on an Edge TPU at seven times the operations (read in a summary of the paper), and searches with them.
+
+## How to fix
+Replace the pair by the plain convolution: the finding names the multiply-accumulates before and after. Where nothing
+stands between the two, they merge into one convolution with the same outputs: weight(o,i) = pointwise(o,i)·depthwise(i).
+Else the network must be retrained.
+
+## Where it is silent
+Where the pair is faster than the plain convolution: with many channels nearly everywhere, on ARM CPUs mostly. Pairs
+that leave the device, and pairs whose middle is read elsewhere, are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from onnxlint.finding import Finding, Fix
+from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.whatif import alone
+
+RULE = Rule(code="CHN002", name="low-channel-separable", severity="warning")
+
+_LISTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    depthwise: ConvSizes
+    pointwise: ConvSizes
+    swap: Swap
+    merges: bool
+    seconds: float
+
+    @property
+    def macs(self) -> int:
+        return self.depthwise.macs + self.pointwise.macs
+
+    @property
+    def plain_macs(self) -> int:
+        return self.depthwise.macs * self.pointwise.out_channels
+
+    def __str__(self) -> str:
+        one, two = self.depthwise, self.pointwise
+        window = "x".join(map(str, one.kernel))
+        return f"{two.node.outputs[0]}: {window} {one.in_channels}->{two.out_channels}"
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for the pairs that merge without a change of the outputs, one for the others."""
+    pairs = list(_pairs(ctx))
+    if not pairs:
+        return
+    trial = alone(ctx.analysis, [edit for pair in pairs for edit in pair.swap.edits])
+    gains = [pair.seconds - float(trial.times[trial.kernel_of[pair.swap.keys[0]]].mean()) for pair in pairs]
+    for merges in (True, False):
+        slower = [(gain, pair) for gain, pair in zip(gains, pairs, strict=True) if gain > 0 and pair.merges == merges]
+        if slower:
+            slower.sort(key=lambda entry: -entry[0])
+            yield _finding([pair for _, pair in slower], merges)
+
+
+def _finding(pairs: list[_Pair], merges: bool) -> Finding:
+    macs, plain = sum(pair.macs for pair in pairs), sum(pair.plain_macs for pair in pairs)
+    how = "merge them, the outputs stay the same" if merges else "the map between them is never written"
+    return Finding(
+        message=f"{len(pairs)} depthwise-separable pairs are slower here than plain convolutions",
+        suggestion=f"Plain convolutions: {macs / 1e6:.1f} M MACs become {plain / 1e6:.1f} M, {how}.\n"
+        f"The pair that pays most: {pairs[0]}.",
+        nodes=tuple(key for pair in pairs for key in (pair.depthwise.node.key, pair.pointwise.node.key)),
+        places=len(pairs),
+        fixes=(
+            Fix(
+                f"plain convolutions in place of {len(pairs)} depthwise-separable pairs",
+                "exact" if merges else "lossy",
+                tuple(edit for pair in pairs for edit in pair.swap.edits),
+            ),
+        ),
+        details=tuple(str(pair) for pair in pairs[:_LISTED]),
+    )
+
+
+def _pairs(ctx: Context) -> Iterator[_Pair]:
+    """A depthwise kernel and the pointwise kernel that alone reads its result."""
+    graph, analysis = ctx.graph, ctx.analysis
+    for index, kernel in enumerate(ctx.kernels):
+        depthwise = sizes(graph, kernel.main)
+        after = analysis.next_kernel(index)
+        if depthwise is None or not depthwise.is_depthwise or after is None:
+            continue
+        behind = ctx.kernels[after]
+        pointwise = sizes(graph, behind.main)
+        if pointwise is None or not pointwise.is_pointwise or pointwise.groups > 1 or kernel.on_host or behind.on_host:
+            continue
+        if pointwise.in_pixels != pointwise.out_pixels or depthwise.out_channels != depthwise.in_channels:
+            continue
+        if pointwise.node.inputs[0] != kernel.nodes[-1].outputs[0]:
+            continue
+        swap = plain_convolution(
+            graph, (*kernel.nodes, behind.main), depthwise.node, depthwise.node.inputs[0], RULE.code
+        )
+        seconds = float(analysis.seconds((index, after)).mean())
+        yield _Pair(depthwise, pointwise, swap, len(kernel.nodes) == 1, seconds)
+
+
+VALID = [
+    # many channels on a small map: nine times the arithmetic costs more than the map between saves
+    Valid(
+        """deep (float[1,512,14,14] x) => (float[1,512,14,14] y) <float[512,1,3,3] w, float[512,512,1,1] v> {
+            a = Conv <group = 512, pads = [1,1,1,1]> (x, w)
+            b = Relu (a)
+            y = Conv (b, v)
+        }"""
+    ),
+    # the map between is read elsewhere
+    Valid(
+        """shared (float[1,16,112,112] x) => (float[1,16,112,112] y, float[1,16,112,112] a)
+        <float[16,1,3,3] w, float[16,16,1,1] v> {
+            a = Conv <group = 16, pads = [1,1,1,1]> (x, w)
+            y = Conv (a, v)
+        }"""
+    ),
+]
+INVALID = [
+    Invalid(
+        """early (float[1,16,112,112] x) => (float[1,16,112,112] y) <float[16,1,3,3] w, float[16,16,1,1] v> {
+            a = Conv <group = 16, pads = [1,1,1,1]> (x, w)
+            b = Relu (a)
+            y = Conv (b, v)
+        }""",
+        severity="warning",
+    ),
+    # nothing between: the two merge exactly
+    Invalid(
+        """linear (float[1,16,112,112] x) => (float[1,16,112,112] y) <float[16,1,3,3] w, float[16,16,1,1] v> {
+            a = Conv <group = 16, pads = [1,1,1,1]> (x, w)
+            y = Conv (a, v)
+        }""",
+        severity="warning",
+    ),
+]

@@ -1,0 +1,106 @@
+"""The roofline against hand-computed kernels."""
+
+import msgspec
+import pytest
+
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.device import Device, load_device
+from onnxlint.engine import read_model
+from onnxlint.rule import example_model
+from onnxlint.settings import Settings
+
+POINTWISE = "g (float[1,32,10,10] x) => (float[1,48,10,10] y) <float[48,32,1,1] w> { y = Conv(x, w) }"
+DEPTHWISE = "g (float[1,40,10,10] x) => (float[1,40,8,8] y) <float[40,1,3,3] w> { y = Conv<group=40>(x, w) }"
+
+
+def plain_device(**changes: object) -> Device:
+    """`generic` as one round machine: 1 TOPS, half attainable, 1 GB/s, 10 µs a launch, no padding."""
+    generic = load_device("generic")
+    one = msgspec.structs.replace(
+        generic.attainable.sets[0],
+        conv=0.5,
+        pointwise=0.5,
+        depthwise=0.1,
+        gemm=0.5,
+        vector_gops=1000.0,
+        bandwidth_gb_per_s=1.0,
+        overhead_us=10.0,
+    )
+    figure = msgspec.structs.replace(generic.bandwidth_gb_per_s, value=1000.0)
+    fields = {
+        "peak_gops": {"fp32": figure},
+        "attainable": msgspec.structs.replace(generic.attainable, sets=[one], spread=1.5),
+        "alignment": msgspec.structs.replace(generic.alignment, input_channels=1, output_channels=1),
+        "on_chip_kib": None,
+        "fill_elements": None,
+        "vector_cost": {},
+        "native_precision": "fp32",
+        **changes,
+    }
+    return msgspec.structs.replace(generic, **fields)
+
+
+def analyze(text: str, device: Device) -> Analysis:
+    return Analysis(read_model(example_model(text), Settings()).graph, target_for(device))
+
+
+def test_memory_bound_pointwise() -> None:
+    analysis = analyze(POINTWISE, plain_device())
+    moved = 4 * (32 * 100 + 48 * 32 + 48 * 100)
+    assert analysis.kernel_costs[0].memory_access_bytes == moved
+    assert analysis.total.tolist() == pytest.approx([10e-6 + moved / 1e9])
+    assert analysis.bounds == ["memory"]
+    assert analysis.spread(analysis.total) == pytest.approx(
+        (analysis.total[0], analysis.total[0] / 1.5, analysis.total[0] * 1.5)
+    )
+
+
+def test_padding_counts_where_the_machine_computes() -> None:
+    fast = {"attainable": plain_device().attainable}
+    wide = msgspec.structs.replace(fast["attainable"].sets[0], bandwidth_gb_per_s=1e6)
+    attainable = msgspec.structs.replace(fast["attainable"], sets=[wide])
+    alignment = msgspec.structs.replace(load_device("generic").alignment, input_channels=64, output_channels=64)
+    operations = 2 * 100 * 32 * 48
+    plain = analyze(POINTWISE, plain_device(attainable=attainable))
+    padded = analyze(POINTWISE, plain_device(attainable=attainable, alignment=alignment))
+    assert plain.total[0] == pytest.approx(10e-6 + operations / 0.5e12)
+    assert padded.total[0] == pytest.approx(10e-6 + operations * (64 * 64) / (32 * 48) / 0.5e12)
+
+
+def test_depthwise_pads_channels_only_and_runs_at_its_own_rate() -> None:
+    one = msgspec.structs.replace(plain_device().attainable.sets[0], bandwidth_gb_per_s=1e6)
+    attainable = msgspec.structs.replace(plain_device().attainable, sets=[one])
+    alignment = msgspec.structs.replace(load_device("generic").alignment, input_channels=64, output_channels=64)
+    analysis = analyze(DEPTHWISE, plain_device(attainable=attainable, alignment=alignment))
+    assert analysis.kernels[0].kernel_class == "depthwise"
+    assert analysis.total[0] == pytest.approx(10e-6 + 2 * 64 * 64 * 9 / 0.1e12)
+
+
+def test_range_covers_all_parameter_sets() -> None:
+    base = plain_device().attainable
+    slow = msgspec.structs.replace(base.sets[0], bandwidth_gb_per_s=0.5)
+    device = plain_device(attainable=msgspec.structs.replace(base, sets=[base.sets[0], slow], spread=1.0))
+    middle, low, high = (a := analyze(POINTWISE, device)).spread(a.total)
+    assert low < middle < high
+    assert high - low == pytest.approx(4 * (32 * 100 + 48 * 32 + 48 * 100) / 1e9)
+
+
+def test_fixed_batch_scales_activations_and_arithmetic_but_not_weights() -> None:
+    model = read_model(example_model(POINTWISE), Settings())
+    once = Analysis(model.graph, target_for(plain_device())).kernel_costs[0]
+    eight = Analysis(model.graph, target_for(plain_device(), batch_factor=8)).kernel_costs[0]
+    assert eight.macs == 8 * once.macs
+    assert eight.weight_bytes == once.weight_bytes
+    assert eight.read_bytes + eight.written_bytes == 8 * (once.read_bytes + once.written_bytes)
+
+
+def test_a_host_part_pays_for_its_transfers() -> None:
+    text = """g (float[1,32,8,8] x) => (float[1,32,8,8] y) <float[32,32,1,1] w, float[32,32,1,1] v>
+    { a = Conv(x, w) b = Erf(a) y = Conv(b, v) }"""
+    device = load_device("hi3519")
+    analysis = analyze(text, device)
+    assert analysis.placement.host_partitions == 1
+    assert device.transfer is not None
+    crossing = 2 * 32 * 64 / (device.transfer.bandwidth_gb_per_s * 1e9) + device.transfer.sync_us * 1e-6
+    assert analysis.host_seconds > crossing
+    assert sorted(analysis.bounds).count("fallback") == 1
