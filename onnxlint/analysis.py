@@ -211,4 +211,4 @@ class Analysis:
     @cached_property
     def unknown_nodes(self) -> tuple[Node, ...]:
         """The run-time nodes whose cost is unknown: no cost function, or shapes that nothing tells."""
-        return tuple(n for n in self.graph.compute_nodes if not n.bodies and self.costs.work(n) is None)
+        return self.costs.unknown

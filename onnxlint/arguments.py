@@ -52,6 +52,10 @@ def _width(word: str, takes_value: Mapping[str, bool]) -> int:
 
 def usage_message(error: Any) -> str:
     """One line for a usage error of typer (of the click inside it, or of the click package)."""
+    if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
+        near = sorted(error.possibilities or ())
+        near = difflib.get_close_matches(error.option_name, near, n=1, cutoff=0) if near else []
+        return f"unknown option {error.option_name!r} ({f'did you mean {near[0]!r}?' if near else '--help lists them'})"
     parameter = getattr(error, "param", None)
     wrong = _NO_CHOICE.match(getattr(error, "message", None) or "")
     if parameter is None or wrong is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -82,9 +82,10 @@ def tensor_of(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) ->
 
 
 def _declared_dims(kind: onnx.TypeProto) -> list[int | str | None] | None:
+    """An input's dims; 0, which exporters write for an open dim, is free."""
     if kind.WhichOneof("value") != "tensor_type" or not kind.tensor_type.HasField("shape"):
         return None
-    return _dims(kind.tensor_type.shape)
+    return [dim if dim != 0 else None for dim in _dims(kind.tensor_type.shape)]
 
 
 def _dims(shape: onnx.TensorShapeProto) -> list[int | str | None]:
@@ -122,30 +123,44 @@ def _bind_shape(
     for axis, (old, new) in enumerate(zip(declared, shape, strict=True)):
         known = symbols.get(old) if isinstance(old, str) else old
         if known is not None and known != new:
-            raise BindingError(f"--shape {printable(name)}={spelled}: dim {axis} is fixed at {known} in the model")
+            how = "bound to" if isinstance(old, str) else "fixed at"
+            raise BindingError(f"--shape {printable(name)}={spelled}: dim {axis} is {how} {known} already")
         if isinstance(old, str):
             symbols[old] = new
         declared[axis] = new
 
 
-def _bind_batch(
-    fixed: dict[str, list[int | str | None] | None], batch: int, symbols: dict[str, int]
-) -> int:
-    """Bind the leading dims that are free; else the factor by which a fixed batch is repeated."""
-    leading = {name: dims for name, dims in fixed.items() if dims}
-    free = {name: dims for name, dims in leading.items() if not isinstance(dims[0], int)}
-    for name, dims in free.items():
-        first = dims[0]
-        if isinstance(first, str) and symbols.setdefault(first, batch) != batch:
-            raise BindingError(f"--batch {batch}: {printable(name)} is bound to {symbols[first]} already")
-        dims[0] = batch
-    if free or not leading:
+def _bind_batch(fixed: dict[str, list[int | str | None] | None], batch: int, symbols: dict[str, int]) -> int:
+    """Bind the free dims that stand for the batch; else the factor by which a fixed batch is repeated."""
+    shapes = {name: dims for name, dims in fixed.items() if dims}
+    is_free = False
+    for name, dims in shapes.items():
+        for axis in _batch_axes(dims, shapes.values()):
+            is_free = True
+            symbol = dims[axis]
+            if isinstance(symbol, str) and symbols.setdefault(symbol, batch) != batch:
+                raise BindingError(f"--batch {batch}: {printable(name)} is bound to {symbols[symbol]} already")
+            dims[axis] = batch
+    if is_free or not shapes:
         return 1
-    own = next(iter(leading.values()))[0]
-    assert isinstance(own, int)
-    if own < 1 or batch % own:
+    name, dims = next(iter(shapes.items()))
+    own = dims[0]
+    if not isinstance(own, int):
+        raise BindingError(f"--batch {batch}: no dim of {printable(name)} is named like a batch (bind it with --dim)")
+    if batch % own:
         raise BindingError(f"--batch {batch}: the model's batch is fixed at {own}, of which it is no multiple")
     return batch // own
+
+
+def _batch_axes(dims: list[int | str | None], shapes: Iterable[list[int | str | None]]) -> list[int]:
+    """The axes named like a batch, in this input or in any; where none is, a free leading one not named otherwise."""
+    named = {dim for shape in shapes for dim in shape if isinstance(dim, str) and _BATCH.search(dim)}
+    if named:
+        return [axis for axis, dim in enumerate(dims) if dim in named]
+    first = dims[0]
+    if first is None or (isinstance(first, str) and not _SIDE.search(first) and not _SEQUENCE.search(first)):
+        return [0]
+    return []
 
 
 def _batch_of(types: Mapping[str, TensorType], batch: int | None) -> int | None:

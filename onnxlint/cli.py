@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +15,29 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from onnxlint import __version__, arguments, streams
+from onnxlint.options import (
+    DEVICE_HELP,
+    FILE_MB,
+    BatchOption,
+    By,
+    DeviceOption,
+    DimOption,
+    FailOn,
+    FileOption,
+    Format,
+    MemoryOption,
+    OutputFile,
+    PrecisionOption,
+    ProfileFormat,
+    Quiet,
+    RulesOption,
+    ShapeOption,
+    Sort,
+    TimeoutOption,
+    Verbose,
+    Words,
+    one_of,
+)
 
 USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
 _EPILOG = """\b
@@ -28,8 +49,8 @@ Other commands (onnxlint COMMAND --help):
 \b
 Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
 """
-_FILE_MB = 16_384
 
+_SETTINGS = {"help_option_names": ["--help", "-h"]}
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -40,92 +61,7 @@ class _Main(TyperCommand):
         return USAGE.split()[2:]
 
 
-class Format(str, Enum):
-    """Output formats of the main job."""
-
-    terminal = "terminal"
-    json = "json"
-
-
-class FailOn(str, Enum):
-    """The least severity that fails."""
-
-    error = "error"
-    warning = "warning"
-    info = "info"
-    never = "never"
-
-
-class Precision(str, Enum):
-    """Executed precision."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-    int8 = "int8"
-    int4 = "int4"
-
-
-class Sort(str, Enum):
-    """Columns that the profile sorts by."""
-
-    order = "order"
-    time = "time"
-    macs = "macs"
-    params = "params"
-    bytes = "bytes"
-
-
-class By(str, Enum):
-    """What a row of the profile is."""
-
-    node = "node"
-    kernel = "kernel"
-    op = "op"
-    module = "module"
-
-
-class ProfileFormat(str, Enum):
-    """Output formats of the profile."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
-def _one_of(choices: type[Enum]) -> str:
-    return "|".join(str(choice.value) for choice in choices)
-
-
-_DEVICE_HELP = "A device's name or a profile.toml"
-DeviceOption = Annotated[
-    list[str] | None, typer.Option("--device", "-d", help=f"{_DEVICE_HELP}; repeatable.", metavar="NAME")
-]
-PrecisionOption = Annotated[
-    Precision | None, typer.Option(help="Executed precision; default the device's own.", metavar=_one_of(Precision))
-]
-ShapeOption = Annotated[list[str] | None, typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS")]
-DimOption = Annotated[list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE")]
-BatchOption = Annotated[int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20, metavar="N")]
-OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there.", metavar="PATH")]
-RulesOption = Annotated[
-    list[Path] | None, typer.Option(help="Folders of further rule files, which are run.", metavar="DIR")
-]
-TimeoutOption = Annotated[
-    float, typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S")
-]
-MemoryOption = Annotated[
-    int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20, metavar="MB")
-]
-FileOption = Annotated[
-    int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
-]
-Words = list[str] | None
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", hidden=True)]
-
-
-@app.command(cls=_Main, epilog=_EPILOG)
+@app.command(cls=_Main, epilog=_EPILOG, context_settings=_SETTINGS)
 def check(
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL...", help="A file, a glob, a folder of *.onnx, or - for stdin.")
@@ -144,9 +80,9 @@ def check(
         float, typer.Option(help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT")
     ] = 0.5,
     fail_on: Annotated[
-        FailOn, typer.Option(help="The least severity that makes the exit code 1.", metavar=_one_of(FailOn))
+        FailOn, typer.Option(help="The least severity that makes the exit code 1.", metavar=one_of(FailOn))
     ] = FailOn.warning,
-    output_format: Annotated[Format, typer.Option(help="What is written.", metavar=_one_of(Format))] = Format.terminal,
+    output_format: Annotated[Format, typer.Option(help="What is written.", metavar=one_of(Format))] = Format.terminal,
     output_file: OutputFile = None,
     statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")] = False,
@@ -155,7 +91,7 @@ def check(
     rules: RulesOption = None,
     timeout: TimeoutOption = 60.0,
     max_memory_mb: MemoryOption = 4096,
-    max_file_mb: FileOption = _FILE_MB,
+    max_file_mb: FileOption = FILE_MB,
     version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
 ) -> int:
     """Lint ONNX models: what they cost on a device, what breaks its rules, what each fault is worth in milliseconds."""
@@ -181,24 +117,24 @@ def check(
     return 0 if exit_zero and code == 1 else code
 
 
-@app.command()
+@app.command(context_settings=_SETTINGS)
 def profile(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or - for stdin.")],
-    device: Annotated[str, typer.Option("--device", "-d", help=f"{_DEVICE_HELP}.", metavar="NAME")] = "generic",
+    device: Annotated[str, typer.Option("--device", "-d", help=f"{DEVICE_HELP}.", metavar="NAME")] = "generic",
     precision: PrecisionOption = None,
     shape: ShapeOption = None,
     dim: DimOption = None,
     batch: BatchOption = None,
-    by: Annotated[By, typer.Option(help="What a row is.", metavar=_one_of(By))] = By.kernel,
-    sort: Annotated[Sort, typer.Option(help="Order of the rows.", metavar=_one_of(Sort))] = Sort.order,
+    by: Annotated[By, typer.Option(help="What a row is.", metavar=one_of(By))] = By.kernel,
+    sort: Annotated[Sort, typer.Option(help="Order of the rows.", metavar=one_of(Sort))] = Sort.order,
     top: Annotated[int | None, typer.Option(help="Show only so many rows.", min=1, metavar="N")] = None,
     output_format: Annotated[
-        ProfileFormat, typer.Option(help="What is written.", metavar=_one_of(ProfileFormat))
+        ProfileFormat, typer.Option(help="What is written.", metavar=one_of(ProfileFormat))
     ] = ProfileFormat.table,
     output_file: OutputFile = None,
     timeout: TimeoutOption = 60.0,
     max_memory_mb: MemoryOption = 4096,
-    max_file_mb: FileOption = _FILE_MB,
+    max_file_mb: FileOption = FILE_MB,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -217,7 +153,7 @@ def profile(
     return run.profile(model, device, settings, by.value, sort.value, top, output_format.value, output_file)
 
 
-@app.command()
+@app.command(context_settings=_SETTINGS)
 def rule(
     code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A rule's code or slug.")] = None,
     rules: RulesOption = None,
@@ -230,9 +166,9 @@ def rule(
     run.rule(code, rules or [])
 
 
-@app.command()
+@app.command(context_settings=_SETTINGS)
 def device(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=f"{_DEVICE_HELP}.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=f"{DEVICE_HELP}.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,15 @@ class Cost:
     written_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, name) + getattr(other, name) for name in _FIELDS))
+        return Cost(
+            self.params + other.params,
+            self.learnable_params + other.learnable_params,
+            self.macs + other.macs,
+            self.other_flops + other.other_flops,
+            self.weight_bytes + other.weight_bytes,
+            self.read_bytes + other.read_bytes,
+            self.written_bytes + other.written_bytes,
+        )
 
     @property
     def flops(self) -> int:
@@ -47,5 +55,6 @@ class Cost:
             self.written_bytes * times,
         )
 
-
-_FIELDS = tuple(field.name for field in fields(Cost))
+    def repeated(self, times: int) -> Cost:
+        """The cost of so many runs, one after the other: weights are read in each, as in a recurrent network."""
+        return replace(self.scaled(times), weight_bytes=self.weight_bytes * times)

@@ -24,9 +24,12 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
 PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
 Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
-KernelClass = Literal["conv", "pointwise", "depthwise", "grouped", "gemm", "attention", "recurrent", "vector"]
+KernelClass = Literal[
+    "conv", "conv3x3", "pointwise", "depthwise", "grouped", "gemm", "attention", "recurrent", "vector"
+]
 KERNEL_CLASSES: tuple[KernelClass, ...] = (
     "conv",
+    "conv3x3",
     "pointwise",
     "depthwise",
     "grouped",
@@ -73,11 +76,14 @@ class Alignment(_Strict, frozen=True, kw_only=True):
 class ParameterSet(_Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
-    `vector_gops` is the rate of element-wise arithmetic in 10⁹ operations a second. A class that is left out runs
-    at `conv` (convolutions) or `gemm` (attention, recurrent).
+    `conv3x3` are dense 3×3 convolutions of stride 1, which Winograd's algorithm serves: it spends fewer multiplications
+    than the MACs counted here, so the fraction may exceed 1. `vector_gops` is the rate of element-wise arithmetic in
+    10⁹ operations a second, `vector_overhead_us` the launch of a kernel that has no other arithmetic. A class that is
+    left out runs at `conv` (convolutions) or `gemm` (attention, recurrent), a launch at `overhead_us`.
     """
 
     conv: Positive
+    conv3x3: Positive | None = None
     pointwise: Positive | None = None
     depthwise: Positive | None = None
     grouped: Positive | None = None
@@ -87,6 +93,7 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     vector_gops: Positive
     bandwidth_gb_per_s: Positive
     overhead_us: NonNegative
+    vector_overhead_us: NonNegative | None = None
 
     def efficiency(self, kernel_class: KernelClass) -> float:
         """The attainable fraction of the peak for a class of kernels."""
@@ -97,11 +104,16 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
             return own
         return self.gemm if kernel_class in ("attention", "recurrent") else self.conv
 
+    def launch_us(self, kernel_class: KernelClass) -> float:
+        """Microseconds from one kernel of a class to the next beside computing and moving."""
+        own = self.vector_overhead_us if kernel_class == "vector" else None
+        return self.overhead_us if own is None else own
+
 
 class Attainable(_Strict, frozen=True, kw_only=True):
     """What the device attains in practice: every parameter set that agrees with what was published.
 
-    The estimate's middle is the geometric mean over `sets`, its range their extremes, widened by `spread` on either
+    The estimate's middle is the mean over `sets`, its range their extremes, widened by `spread` on either
     side. `fitted_on` is the number of published rows behind it (0: none).
     """
 
@@ -139,12 +151,20 @@ class Fusion(_Strict, frozen=True, kw_only=True):
 
 
 class Condition(_Strict, frozen=True, kw_only=True):
-    """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else."""
+    """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else.
+
+    Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
+    speaks of depthwise convolutions alone (true) or of all others (false). `axes` are those that an operator may work
+    along (its attribute, its constant input or its default; negative ones are counted from the end). `max_elements`
+    bounds the first input without its leading (batch) axis; `integer_scales` bounds a resize, or the block size.
+    """
 
     op: Text
     reason: Text
     source: Text
+    min_rank: Count | None = None
     max_rank: Count | None = None
+    max_elements: Count | None = None
     max_kernel: Count | None = None
     max_stride: Count | None = None
     max_dilation: Count | None = None

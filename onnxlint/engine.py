@@ -14,7 +14,8 @@ from onnxlint.binding import Bound, bind
 from onnxlint.cost import Cost
 from onnxlint.device import Device
 from onnxlint.finding import SEVERITIES, Finding, Fix, Severity
-from onnxlint.graph import Graph, build_graph
+from onnxlint.graph import Graph
+from onnxlint.graph_builder import build_graph
 from onnxlint.latency import Seconds
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import (
@@ -63,9 +64,12 @@ def read_model(proto: onnx.ModelProto, settings: Settings, path: str = "", notes
     bound = bind(definition, settings.bindings)
     shapes = infer(proto, definition, bound, settings.limits)
     graph = build_graph(definition, shapes)
-    incomplete = list(shapes.incomplete)
+    incomplete = [*definition.problems, *shapes.incomplete]
     if graph.unresolved:
         incomplete.append(f"the shapes of {len(graph.unresolved)} values are unknown: what needs them is not priced")
+    if graph.uncounted_loops:
+        loops = len(graph.uncounted_loops)
+        incomplete.append(f"how often {loops} {'loop runs' if loops == 1 else 'loops run'} is data: counted as once")
     return ReadModel(path, proto.ir_version, opsets(proto.opset_import), graph, bound, tuple(notes), tuple(incomplete))
 
 
@@ -121,7 +125,7 @@ def _findings(
             continue
         try:
             found = list(rule.check(context))
-        except Exception as error:  # a rule of a stranger's pack must not take the others down
+        except (Exception, SystemExit) as error:  # a rule of a stranger's pack must not take the others down
             problems.append(f"rule {rule.code} failed ({type(error).__name__}: {error})")
             continue
         override = setting.severity if setting is not None else None
@@ -212,7 +216,7 @@ def _reported(
         node=finding.nodes[0] if finding.nodes else "",
         nodes=finding.nodes,
         places=finding.places,
-        hidden=is_small and one.severity != "error",
+        hidden=is_small and one.severity != "error" and finding.severity != "warning",
         latency_s=one.at_stake_s,
         saving_s=middle,
         saving_low_s=low,
@@ -246,7 +250,7 @@ def _model_info(model: ReadModel, analysis: Analysis) -> ModelInfo:
         compute_nodes=nodes,
         batch=model.bound.batch,
         assumed=model.bound.assumed,
-        unresolved=graph.unresolved,
+        unresolved=(*graph.unresolved, *(f"{key} (trip count)" for key in graph.uncounted_loops)),
         unknown_operators=unknown,
         unknown_node_share=sum(unknown.values()) / nodes if nodes else 0.0,
         notes=model.notes,
@@ -334,7 +338,7 @@ def _layers(analysis: Analysis) -> list[Layer]:
     for index, kernel in enumerate(analysis.kernels):
         whole = analysis.kernel_costs[index]
         for node in kernel.nodes:
-            own = costs.cost((node,)).scaled(factor) if not kernel.is_free else Cost()
+            macs, other_flops = costs.arithmetic(node) if not kernel.is_free else (0, 0)
             is_main = node is kernel.main
             params = costs.params.get(node.key)
             layers[node.key] = Layer(
@@ -343,8 +347,8 @@ def _layers(analysis: Analysis) -> list[Layer]:
                 op=node.qualified_op,
                 kernel=index,
                 kernel_ops=kernel.label,
-                macs=own.macs,
-                flops=own.flops,
+                macs=macs * factor,
+                flops=(2 * macs + other_flops) * factor,
                 params=params.count if params else 0,
                 read_bytes=whole.read_bytes + whole.weight_bytes if is_main else 0,
                 written_bytes=whole.written_bytes if is_main else 0,

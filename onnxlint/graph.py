@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import onnx
 
-from onnxlint.operators import Call
-from onnxlint.scope import GraphDef, NodeDef
-from onnxlint.shapes import Shapes
+from onnxlint.operators import CONTROL_FLOW, Call
 from onnxlint.tensor import TensorType
 from onnxlint.values import Array, attribute
 
@@ -19,9 +17,8 @@ if TYPE_CHECKING:
     import networkx
 
 Role = Literal["compute", "constant", "shape"]
-_NONDETERMINISTIC = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
-)
+LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
+"""Operators whose body runs once per trip."""
 _UNKNOWN = TensorType(0, None)
 
 
@@ -50,6 +47,11 @@ class Node:
         """`Conv`, or `com.microsoft:FusedConv` outside ai.onnx."""
         return f"{self.domain}:{self.op_type}" if self.domain else self.op_type
 
+    @property
+    def is_control_flow(self) -> bool:
+        """The node runs its bodies and does nothing else."""
+        return bool(self.bodies) and self.op_type in CONTROL_FLOW and self.domain == ""
+
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute's Python value, or `default`."""
         return attribute(self.attributes, name, default)
@@ -60,6 +62,7 @@ class Graph:
     """A read-only graph: `nodes` in execution order, `types` of all values, `weights` (initializers) by name.
 
     `values` holds small constants. Every name is resolved: a body's values carry the path of the enclosing node.
+    `outer` are the values from outside a body that do not depend on the inputs' data.
     """
 
     nodes: tuple[Node, ...]
@@ -68,6 +71,7 @@ class Graph:
     types: Mapping[str, TensorType]
     values: Mapping[str, Array]
     weights: frozenset[str]
+    outer: frozenset[str] = frozenset()
 
     def type_of(self, name: str) -> TensorType:
         """The value's type; unknown (dtype 0, no shape) for a name that nothing tells of."""
@@ -133,12 +137,15 @@ class Graph:
         readers = self.consumers(name)
         return readers[0] if len(readers) == 1 and name not in self.is_output else None
 
+    @cached_property
+    def _constants(self) -> frozenset[str]:
+        return self.weights.union(
+            self.outer, (name for node in self.nodes if node.role != "compute" for name in node.outputs)
+        )
+
     def is_constant(self, name: str) -> bool:
         """The value does not depend on the inputs' data."""
-        if name in self.weights:
-            return True
-        producer = self._producers.get(name)
-        return producer is not None and producer.role != "compute"
+        return name in self._constants
 
     @cached_property
     def compute_nodes(self) -> tuple[Node, ...]:
@@ -148,14 +155,31 @@ class Graph:
     @cached_property
     def unresolved(self) -> tuple[str, ...]:
         """The values read or returned at run time whose shape is not known, bodies included."""
-        names = [
+        return tuple(
             name
-            for node in self.compute_nodes
+            for graph in self.with_bodies()
+            for node in graph.compute_nodes
             for name in node.outputs
-            if name and not self.type_of(name).is_known and (name in self._consumers or name in self.is_output)
-        ]
-        names += [name for node in self.compute_nodes for body in node.bodies.values() for name in body.unresolved]
-        return tuple(names)
+            if name and not graph.type_of(name).is_known and (name in graph._consumers or name in graph.is_output)
+        )
+
+    @cached_property
+    def uncounted_loops(self) -> tuple[str, ...]:
+        """The keys of the loops whose trip count is data, bodies included."""
+        return tuple(
+            node.key
+            for graph in self.with_bodies()
+            for node in graph.compute_nodes
+            if node.op_type in LOOPS and node.bodies and node.trips is None
+        )
+
+    def with_bodies(self) -> Iterator[Graph]:
+        """This graph and those of the bodies of its run-time nodes, at every depth."""
+        pending = [self]
+        while pending:
+            graph = pending.pop()
+            yield graph
+            pending += [body for node in graph.compute_nodes if node.bodies for body in node.bodies.values()]
 
     @cached_property
     def network(self) -> networkx.MultiDiGraph[str]:
@@ -180,92 +204,3 @@ class Graph:
             tuple(types.get(name, _UNKNOWN) if name else None for name in node.outputs),
             tuple(values.get(name) for name in node.inputs),
         )
-
-
-def build_graph(definition: GraphDef, shapes: Shapes) -> Graph:
-    """The Graph of a resolved model: decided branches spliced in, constants and shape computations marked."""
-    return _Builder(shapes).graph(definition, {}, _Known(set(), set()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Values that depend on constants alone, and those that depend on no input's data (a superset)."""
-
-    constant: set[str]
-    static: set[str]
-
-    def copy(self) -> _Known:
-        return _Known(set(self.constant), set(self.static))
-
-
-class _Builder:
-    def __init__(self, shapes: Shapes) -> None:
-        self.shapes = shapes
-
-    def graph(self, definition: GraphDef, aliases: dict[str, str], known: _Known) -> Graph:
-        """`aliases` maps the outputs of spliced branches to what they stand for."""
-        weights: set[str] = set()
-        nodes = list(self.spliced(definition, aliases, weights))
-        known.constant.update(weights)
-        known.static.update(weights)
-        built = tuple(self.node(node, aliases, known) for node in nodes)
-        outputs = tuple(_resolve(aliases, name) for name in definition.outputs)
-        return Graph(
-            built, tuple(definition.inputs), outputs, self.shapes.types, self.shapes.values, frozenset(weights)
-        )
-
-    def spliced(self, definition: GraphDef, aliases: dict[str, str], weights: set[str]) -> Iterator[NodeDef]:
-        weights |= definition.initializers.keys() | definition.sparse.keys()
-        for node in definition.nodes:
-            taken = self.shapes.branches.get(node.key)
-            if taken is None:
-                yield node
-                continue
-            body = node.bodies[taken]
-            yield from self.spliced(body, aliases, weights)
-            aliases |= {outer: inner for outer, inner in zip(node.outputs, body.outputs, strict=False) if outer}
-
-    def node(self, definition: NodeDef, aliases: dict[str, str], known: _Known) -> Node:
-        inputs = tuple(_resolve(aliases, name) for name in definition.inputs)
-        bodies = {name: self.graph(body, aliases, known.copy()) for name, body in definition.bodies.items()}
-        role = _role(definition, inputs, bodies, known)
-        if role != "compute":
-            known.static.update(definition.outputs)
-        if role == "constant":
-            known.constant.update(definition.outputs)
-        return Node(
-            definition.op_type,
-            definition.domain,
-            definition.version,
-            definition.key,
-            definition.name,
-            inputs,
-            definition.outputs,
-            definition.attributes,
-            role,
-            bodies,
-            self.shapes.trips.get(definition.key),
-        )
-
-
-def _resolve(aliases: Mapping[str, str], name: str) -> str:
-    while name in aliases:
-        name = aliases[name]
-    return name
-
-
-def _role(
-    definition: NodeDef, inputs: Iterable[str], bodies: Mapping[str, Graph], known: _Known
-) -> Role:
-    if definition.op_type in _NONDETERMINISTIC:
-        return "compute"
-    if definition.op_type in ("Shape", "Size") and definition.domain == "":
-        return "shape"
-    needs = {name for name in inputs if name}
-    for body in bodies.values():
-        needs |= body.captured
-    if needs <= known.constant:
-        return "constant"
-    return "shape" if needs <= known.static else "compute"
-
-

@@ -10,11 +10,12 @@ from onnx import numpy_helper
 
 from onnxlint.binding import Bound, tensor_of
 from onnxlint.contrib_shapes import contrib_types
+from onnxlint.control_flow import infer_control_flow
 from onnxlint.scope import GraphDef, NodeDef
-from onnxlint.tensor import INT64, TensorType
-from onnxlint.values import Array, attribute, evaluate, tensor_value
+from onnxlint.tensor import TensorType
+from onnxlint.values import Array, evaluate, tensor_value
 
-_BOOL = 9
+_MAX_REMEMBERED = 100_000
 
 
 class Walk:
@@ -31,15 +32,17 @@ class Walk:
         self.trips: dict[str, int] = {}
         self.problems: list[str] = []
         self.native_failure = ""
+        self._remembered: dict[tuple[object, ...], list[TensorType | None]] = {}
         self._schemas: dict[tuple[str, str, int], onnx.defs.OpSchema | None] = {}
 
     def run(self) -> None:
         """Walk the main graph."""
-        self._graph(self.graph)
-        if self.native_failure and any(not self._is_known(n) for node in self.graph.nodes for n in node.outputs if n):
+        self.walk(self.graph)
+        if self.native_failure and any(not self.is_known(n) for node in self.graph.nodes for n in node.outputs if n):
             self.problems.append(f"ONNX's shape inference failed ({self.native_failure})")
 
-    def _graph(self, graph: GraphDef) -> None:
+    def walk(self, graph: GraphDef) -> None:
+        """Infer one graph or body whose inputs' types are set."""
         for name, tensor in graph.initializers.items():
             self.types[name] = TensorType(tensor.data_type, tuple(tensor.dims))
             value = tensor_value(tensor)
@@ -49,11 +52,11 @@ class Walk:
             self.types[name] = TensorType(sparse.values.data_type, tuple(sparse.dims))
         for node in graph.nodes:
             if node.bodies:
-                self._control_flow(node)
+                infer_control_flow(self, node)
             else:
                 self._node(node)
             for name in node.outputs:
-                if name and not self._is_known(name):
+                if name and not self.is_known(name):
                     self._take_declared(graph, name)
 
     def _take_declared(self, graph: GraphDef, name: str) -> None:
@@ -65,7 +68,8 @@ class Walk:
         if known is None or (declared.is_known and declared.dtype):
             self.types[name] = declared
 
-    def _is_known(self, name: str) -> bool:
+    def is_known(self, name: str) -> bool:
+        """The value's element type and every dim are known."""
         known = self.types.get(name)
         return known is not None and known.dtype != 0 and known.is_known
 
@@ -76,7 +80,7 @@ class Walk:
             value = evaluate(node.op_type, node.version, node.attributes, values, inputs)
             if value is not None:
                 self._set_value(node.outputs[0], value)
-        if all(self._is_known(name) for name in node.outputs if name):
+        if all(self.is_known(name) for name in node.outputs if name):
             return
         if node.op_type == "Constant" and "value" in node.attributes:
             tensor = node.attributes["value"].t
@@ -99,10 +103,31 @@ class Walk:
     def _standard(
         self, node: NodeDef, op_type: str, domain: str, version: int, inputs: tuple[str, ...]
     ) -> list[TensorType | None]:
-        """The outputs' types by onnx's own inference of one node, as `op_type` of `domain`."""
+        """The outputs' types by onnx's own inference of one node, as `op_type` of `domain`; equal calls asked once."""
         schema = self._schema(op_type, domain, version)
         if schema is None or not self.native:
             return []
+        call = (
+            *(op_type, domain, version, len(node.outputs)),
+            tuple((name, proto.SerializeToString()) for name, proto in node.attributes.items()),
+            tuple((self.types.get(name), _bytes(self.values.get(name))) if name else None for name in inputs),
+        )
+        found = self._remembered.get(call)
+        if found is None:
+            found = self._asked(node, schema, op_type, domain, version, inputs)
+            if len(self._remembered) < _MAX_REMEMBERED:
+                self._remembered[call] = found
+        return found
+
+    def _asked(
+        self,
+        node: NodeDef,
+        schema: onnx.defs.OpSchema,
+        op_type: str,
+        domain: str,
+        version: int,
+        inputs: tuple[str, ...],
+    ) -> list[TensorType | None]:
         proto = onnx.NodeProto(op_type=op_type, domain=domain)
         proto.input.extend(f"i{n}" if name else "" for n, name in enumerate(inputs))
         proto.output.extend(f"o{n}" if name else "" for n, name in enumerate(node.outputs))
@@ -133,96 +158,12 @@ class Walk:
                 self._schemas[key] = None
         return self._schemas[key]
 
-    def _control_flow(self, node: NodeDef) -> None:
-        if node.op_type == "If":
-            self._if(node)
-        elif node.op_type == "Loop" and "body" in node.bodies:
-            self._loop(node, node.bodies["body"])
-        elif node.op_type == "Scan" and "body" in node.bodies:
-            self._scan(node, node.bodies["body"])
-        else:
-            for body in node.bodies.values():
-                self._graph(body)
 
-    def _if(self, node: NodeDef) -> None:
-        condition = self.values.get(node.inputs[0]) if node.inputs else None
-        if condition is not None and condition.size == 1:
-            taken = "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch"
-            if taken in node.bodies:
-                self.branches[node.key] = taken
-                body = node.bodies[taken]
-                self._graph(body)
-                for name, inner in zip(node.outputs, body.outputs, strict=False):
-                    if name and inner in self.types:
-                        self.types[name] = self.types[inner]
-                    if name and inner in self.values:
-                        self.values[name] = self.values[inner]
-                return
-        results = []
-        for body in node.bodies.values():
-            self._graph(body)
-            results.append([self.types.get(name) for name in body.outputs])
-        for name, kinds in zip(node.outputs, zip(*results, strict=False), strict=False):
-            if name and not self._is_known(name) and all(kinds):
-                self.types[name] = _common([kind for kind in kinds if kind])
-
-    def _loop(self, node: NodeDef, body: GraphDef) -> None:
-        """Inputs: trip count, condition, carried…; body: iteration, condition, carried… → condition, carried…, scans…."""
-        trips = self.values.get(node.inputs[0]) if node.inputs and node.inputs[0] else None
-        condition = self.values.get(node.inputs[1]) if len(node.inputs) > 1 else None
-        runs_on = condition is None or bool(condition.reshape(-1)[0])
-        if trips is not None and trips.size == 1 and runs_on:
-            self.trips[node.key] = max(0, int(trips.reshape(-1)[0]))
-        carried = node.inputs[2:]
-        for name, kind in zip(body.inputs, (TensorType(INT64, ()), TensorType(_BOOL, ())), strict=False):
-            self.types[name] = kind
-        for name, outer in zip(body.inputs[2:], carried, strict=False):
-            if outer in self.types:
-                self.types[name] = self.types[outer]
-        self._graph(body)
-        count = self.trips.get(node.key)
-        for index, name in enumerate(node.outputs):
-            inner = self.types.get(body.outputs[index + 1]) if index + 1 < len(body.outputs) else None
-            if name and inner and not self._is_known(name):
-                is_scan = index >= len(carried)
-                shape = inner.shape if not is_scan or inner.shape is None else (count, *inner.shape)
-                self.types[name] = TensorType(inner.dtype, shape)
-
-    def _scan(self, node: NodeDef, body: GraphDef) -> None:
-        """Inputs: states…, scanned…; body: states…, elements… → states…, scans…; axes as opset 9 and later."""
-        scanned = int(attribute(node.attributes, "num_scan_inputs", 1))
-        states = len(node.inputs) - scanned
-        axes = list(attribute(node.attributes, "scan_input_axes", None) or [0] * scanned)
-        count: int | None = None
-        for index, (name, outer) in enumerate(zip(body.inputs, node.inputs, strict=False)):
-            kind = self.types.get(outer)
-            if kind is None:
-                continue
-            if index < states or kind.shape is None:
-                self.types[name] = kind
-                continue
-            axis = axes[index - states] % len(kind.shape) if kind.shape and index - states < len(axes) else 0
-            count = kind.shape[axis] if kind.shape else None
-            self.types[name] = TensorType(kind.dtype, kind.shape[:axis] + kind.shape[axis + 1 :])
-        if count is not None:
-            self.trips[node.key] = count
-        self._graph(body)
-        for index, name in enumerate(node.outputs):
-            inner = self.types.get(body.outputs[index]) if index < len(body.outputs) else None
-            if name and inner and not self._is_known(name):
-                shape = inner.shape if index < states or inner.shape is None else (count, *inner.shape)
-                self.types[name] = TensorType(inner.dtype, shape)
+def _bytes(value: Array | None) -> object:
+    return None if value is None else (value.dtype.str, value.shape, value.tobytes())
 
 
 def _type_proto(known: TensorType | None) -> onnx.TypeProto:
     if known is None or not known.dtype:
         return onnx.TypeProto()
     return onnx.helper.make_tensor_type_proto(known.dtype, known.shape)
-
-
-def _common(kinds: list[TensorType]) -> TensorType:
-    first = kinds[0]
-    if any(kind.shape is None or first.shape is None or len(kind.shape) != len(first.shape) for kind in kinds):
-        return TensorType(first.dtype, None)
-    columns = zip(*(kind.shape for kind in kinds if kind.shape is not None), strict=True)
-    return TensorType(first.dtype, tuple(column[0] if len(set(column)) == 1 else None for column in columns))

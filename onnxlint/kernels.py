@@ -10,6 +10,7 @@ from onnxlint.device import Device, Fusion, KernelClass
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
 from onnxlint.placement import Placement
+from onnxlint.quantization import integer_sources, is_same_grid
 
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})
 TRANSPOSED = frozenset({"ConvTranspose"})
@@ -29,12 +30,13 @@ MATRIX_PRODUCTS = frozenset(
         "GemmFastGelu",
     }
 )
+"""Convolutions and products, in their float, integer and fused forms."""
 RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
 ATTENTION = frozenset(
     {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "DecoderMaskedMultiHeadAttention"}
 )
 ANCHORS = CONVOLUTIONS | TRANSPOSED | MATRIX_PRODUCTS
-_QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_QUANTIZE = frozenset({"QuantizeLinear"})
 _MAX_EPILOGUE = 24
 
 
@@ -63,7 +65,10 @@ def classify(graph: Graph, node: Node) -> KernelClass:
         if groups > 1:
             per_group = weight[1] if weight is not None and len(weight) > 1 else None
             return "depthwise" if per_group == 1 else "grouped"
-        return "pointwise" if spatial and max(spatial) == 1 else "conv"
+        if spatial and max(spatial) == 1:
+            return "pointwise"
+        steps = {*node.attr("strides", [1]), *node.attr("dilations", [1])}
+        return "conv3x3" if spatial == [3, 3] and steps == {1} and node.op_type in CONVOLUTIONS else "conv"
     if node.op_type in MATRIX_PRODUCTS:
         return "gemm"
     if node.op_type in RECURRENT:
@@ -97,6 +102,7 @@ class _Grouping:
         self.on_device, self.on_host = on_device, on_host
         self.taken: set[str] = set()
         self.ready: set[str] = set()
+        self.integers = integer_sources(graph)
 
     def run(self) -> Iterable[Kernel]:
         for node in self.graph.compute_nodes:
@@ -104,7 +110,7 @@ class _Grouping:
                 continue
             is_hosted = node.key in self.placement.on_host
             rules = self.on_host if is_hosted else self.on_device
-            if node.op_type in rules.free and node.domain == "":
+            if (node.op_type in rules.free and node.domain == "") or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
                 members = (node, *self.followers(node, rules))
@@ -113,14 +119,24 @@ class _Grouping:
             self.ready.update(name for member in kernel.nodes for name in member.outputs)
             yield kernel
 
+    def vanishes(self, node: Node) -> bool:
+        """A Dequantize or Quantize that the integer operators around it leave nothing to do."""
+        if node.op_type == "QuantizeLinear":
+            source = self.integers.get(node.inputs[0])
+            return source is not None and is_same_grid(self.graph, node, source)
+        return node.op_type == "DequantizeLinear" and node.outputs[0] in self.integers
+
     def followers(self, anchor: Node, rules: _Rules) -> tuple[Node, ...]:
         """The nodes that run within the anchor's launch."""
+        is_integer = any(name in self.integers for name in anchor.inputs)
         if anchor.op_type in ANCHORS:
             allowed = rules.epilogue
         elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):
             allowed = ELEMENTWISE
         else:
-            return ()
+            allowed = frozenset()
+        if is_integer and anchor.op_type != "QuantizeLinear":
+            allowed |= _QUANTIZE
         if not allowed or len(anchor.outputs) != 1:
             return ()
         return self.grow(anchor, allowed, rules)

@@ -124,6 +124,7 @@ class Machine:
         self.vector_rate = np.array([s.vector_gops * 1e9 for s in sets])
         self.bandwidth = np.array([s.bandwidth_gb_per_s * 1e9 for s in sets])
         self.overhead = np.array([s.overhead_us * 1e-6 for s in sets])
+        self.launch = np.array([[s.launch_us(name) * 1e-6 for s in sets] for name in KERNEL_CLASSES])
         self.spread = device.attainable.spread
         self.fill = device.fill_elements.value if device.fill_elements is not None else None
 
@@ -140,7 +141,8 @@ class Machine:
             rate = rate * np.maximum(filled, 1e-3)
         compute = operations / rate + vector / self.vector_rate
         memory = moved / self.bandwidth
-        seconds = self.overhead + np.maximum(compute, memory)
-        terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), np.full(len(loads), self.overhead.mean())])
+        launch = self.launch[[load.class_index for load in loads]]
+        seconds = launch + np.maximum(compute, memory)
+        terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), launch.mean(axis=1)])
         # the launch is the bound only where it takes longer than the larger of the two others
         return seconds, [BOUNDS[index] for index in terms.argmax(axis=0)]

@@ -133,7 +133,7 @@ def _parse(data: memoryview) -> onnx.ModelProto:
     if len(stripped) > MAX_GRAPH_MB * 2**20:
         raise LoadError(f"has {len(stripped) >> 20} MiB besides its weights (at most {MAX_GRAPH_MB} are read)")
     try:
-        proto = onnx.ModelProto.FromString(stripped)
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(stripped)
     except DecodeError:
         raise LoadError(_not_a_model(data)) from None
     _check_model(proto)

@@ -30,8 +30,14 @@ def installed_rules() -> tuple[LoadedRule, ...]:
     """Every rule of every installed pack, by code; raises RuleError for two rules of one code."""
     found: list[LoadedRule] = []
     for point in entry_points(group=GROUP):
-        pack = point.load()
-        found += (rule for module in _modules(pack) if (rule := _loaded(module)) is not None)
+        try:
+            found += (rule for module in _modules(point.load()) if (rule := _loaded(module)) is not None)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, RuleError):
+                raise
+            raise RuleError(f"rule pack {printable(point.name)!r} can't be loaded: {_described(error)}") from None
+    if not found:
+        raise RuleError("no rules are installed (install onnxlint again: a lint without rules would pass everything)")
     return _ordered(found)
 
 
@@ -41,9 +47,7 @@ def rules_with(folders: Iterable[Path]) -> tuple[LoadedRule, ...]:
     for folder in folders:
         if not folder.is_dir():
             raise RuleError(f"--rules: {printable(str(folder))!r} is no folder")
-        for path in sorted(folder.rglob("*.py")):
-            if not path.name.startswith("_"):
-                found.append(_from_file(path))
+        found += [_from_file(path) for path in sorted(folder.rglob("*.py")) if not path.name.startswith("_")]
     return _ordered(found)
 
 
@@ -99,6 +103,10 @@ def _unknown(rules: Sequence[LoadedRule], word: str) -> str:
     return f"unknown rule {printable(word)!r} ({hint})"
 
 
+def _described(error: BaseException) -> str:
+    return printable(f"{type(error).__name__}: {error}")
+
+
 def _modules(pack: ModuleType) -> Iterator[ModuleType]:
     yield pack
     for info in pkgutil.walk_packages(getattr(pack, "__path__", []), pack.__name__ + "."):
@@ -123,8 +131,8 @@ def _from_file(path: Path) -> LoadedRule:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise RuleError(f"--rules: {printable(str(path))!r}: {printable(f'{type(error).__name__}: {error}')}") from None
+    except (Exception, SystemExit) as error:
+        raise RuleError(f"--rules: {printable(str(path))!r}: {_described(error)}") from None
     loaded = _loaded(module)
     if loaded is None:
         raise RuleError(f"--rules: {printable(str(path))!r} has no RULE")

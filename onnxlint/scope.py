@@ -7,7 +7,8 @@ enclosing node in front (`outer/then_branch/inner`), so that a name is an identi
 from __future__ import annotations
 
 from collections import ChainMap, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import onnx
@@ -15,7 +16,10 @@ import onnx
 from onnxlint.load import LoadError
 from onnxlint.text import printable, text
 
-MAX_NODES = 2_000_000
+MAX_NODES = 1_000_000
+MAX_INLINED_NODES = 200_000
+MAX_DEPTH = 64
+MAX_NAME_CHARACTERS = 1 << 27
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
@@ -43,7 +47,10 @@ class NodeDef:
 
 @dataclass(slots=True)
 class GraphDef:
-    """A graph or body: `inputs` without initializers, `declared` the types that the file states."""
+    """A graph or body: `inputs` without initializers, `declared` the types that the file states.
+
+    `captured` are the values taken from outside, `problems` (of the main graph) what can't be analysed, and why.
+    """
 
     path: str
     inputs: list[str] = field(default_factory=list)
@@ -53,12 +60,27 @@ class GraphDef:
     sparse: dict[str, onnx.SparseTensorProto] = field(default_factory=dict)
     declared: dict[str, onnx.TypeProto] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
 
 
 def read_graph(proto: onnx.ModelProto) -> GraphDef:
     """Resolve the model's main graph; raises LoadError for cycles, values written twice and runaway functions."""
     functions = {(domain_of(f.domain), text(f.name), text(f.overload)): f for f in proto.functions}
-    return _Reader(functions).graph(proto.graph, "", ChainMap(), opsets(proto.opset_import))
+    reader = _Reader(functions)
+    graph = reader.graph(proto.graph, "", ChainMap(), opsets(proto.opset_import) or {"": 1})
+    graph.problems = [*_problems(graph), *reader.problems()]
+    return graph
+
+
+def _problems(graph: GraphDef) -> Iterator[str]:
+    dangling = sorted(graph.captured)
+    if dangling:
+        names = ", ".join(printable(name, 60) for name in dangling[:3])
+        more = ", …" if len(dangling) > 3 else ""
+        one = len(dangling) == 1
+        yield f"{len(dangling)} {'value is' if one else 'values are'} read that nothing writes ({names}{more})"
+    if not graph.outputs:
+        yield "the graph has no outputs"
 
 
 def opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
@@ -73,14 +95,36 @@ def domain_of(raw: str | bytes) -> str:
 
 
 class _Reader:
-    """Walks bodies and function calls; its depth is bounded by protobuf's own limit on nested messages."""
+    """Walks bodies and function calls, at most MAX_DEPTH inside each other."""
 
     def __init__(self, functions: Mapping[tuple[str, str, str], onnx.FunctionProto]) -> None:
         self.functions = functions
-        self.count = 0
+        self.count = self.inlined = self.depth = self.calls = self.characters = 0
+        self.unversioned: dict[str, int] = {}
+
+    def problems(self) -> Iterator[str]:
+        """The operators of domains that the model does not import: which version is meant can't be known."""
+        for domain, nodes in self.unversioned.items():
+            yield f"{nodes} operators are of the domain {printable(domain or 'ai.onnx')!r}, which is not imported"
+
+    @contextmanager
+    def deeper(self, what: str) -> Iterator[None]:
+        """One more body or call around what follows; raises LoadError where there are too many."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LoadError(
+                f"has bodies or functions more than {MAX_DEPTH} deep inside each other (at {printable(what)!r})"
+            )
+        yield
+        self.depth -= 1
 
     def graph(
-        self, proto: onnx.GraphProto, path: str, outer: ChainMap[str, str], versions: Mapping[str, int]
+        self,
+        proto: onnx.GraphProto,
+        path: str,
+        outer: ChainMap[str, str],
+        versions: Mapping[str, int],
+        references: Mapping[str, onnx.AttributeProto] | None = None,
     ) -> GraphDef:
         graph = GraphDef(path)
         graph.initializers = {path + text(tensor.name): tensor for tensor in proto.initializer}
@@ -97,71 +141,67 @@ class _Reader:
         for info in (*proto.value_info, *proto.output):
             graph.declared.setdefault(path + text(info.name), info.type)
         own = set(names.maps[0].values())
-        nodes = self.nodes(proto.node, path, names, versions, own)
+        nodes = self.nodes(proto.node, _Scope(path, names, versions, own, references, is_body=True))
         graph.outputs = [names.get(text(info.name), path + text(info.name)) for info in proto.output]
         graph.nodes = _sorted(nodes)
         written = own | {name for node in nodes for name in node.outputs}
         graph.captured = (set().union(*(node.reads() for node in nodes)) | set(graph.outputs)) - written
         return graph
 
-    def nodes(
-        self,
-        protos: Iterable[onnx.NodeProto],
-        path: str,
-        names: ChainMap[str, str],
-        versions: Mapping[str, int],
-        written: set[str],
-        references: Mapping[str, onnx.AttributeProto] | None = None,
-        depth: int = 0,
-    ) -> list[NodeDef]:
-        """The nodes of one scope; `names` gains their outputs, `references` are a function's actual attributes."""
-        protos = list(protos)
+    def nodes(self, protos: Sequence[onnx.NodeProto], scope: _Scope) -> list[NodeDef]:
+        """The nodes of one scope, whose names gain their outputs."""
+        names, path = scope.names, scope.path
         for proto in protos:
             for raw in proto.output:
                 name = text(raw)
-                if name and names.setdefault(name, path + name) != path + name:
-                    # An inner name may shadow nothing by the standard; a function's outputs are bound by its caller.
-                    if references is None:
-                        names[name] = path + name
+                # a body's own value hides an outer one of its name; a function's outputs are bound by its caller
+                if name and (scope.is_body or name not in names):
+                    names[name] = path + name
+                    self.characters += len(path) + len(name)
+            if self.characters > MAX_NAME_CHARACTERS:
+                raise LoadError(f"has names of more than {MAX_NAME_CHARACTERS >> 20} MiB once they are resolved")
         nodes: list[NodeDef] = []
         for position, proto in enumerate(protos):
-            nodes += self.node(proto, position, path, names, versions, written, references, depth)
+            nodes += self.node(proto, position, scope)
         return nodes
 
-    def node(
-        self,
-        proto: onnx.NodeProto,
-        position: int,
-        path: str,
-        names: ChainMap[str, str],
-        versions: Mapping[str, int],
-        written: set[str],
-        references: Mapping[str, onnx.AttributeProto] | None,
-        depth: int,
-    ) -> list[NodeDef]:
-        self.count += 1
-        if self.count > MAX_NODES:
-            raise LoadError(f"has more than {MAX_NODES:,} nodes once its functions are inlined")
+    def node(self, proto: onnx.NodeProto, position: int, scope: _Scope) -> list[NodeDef]:
+        """The node itself, or those of the function that it calls."""
+        names, path, written = scope.names, scope.path, scope.written
+        self._count()
         inputs = tuple(names.get(text(raw), path + text(raw)) if raw else "" for raw in proto.input)
         outputs = tuple(names[text(raw)] if raw else "" for raw in proto.output)
         key = next((name for name in outputs if name), f"{path}{text(proto.op_type)}#{position}")
-        attributes = _attributes(proto.attribute, references)
+        attributes = _attributes(proto.attribute, scope.references)
         domain, op_type = domain_of(proto.domain), text(proto.op_type)
         function = self.functions.get((domain, op_type, text(proto.overload)))
         if function is not None:
-            if depth > _MAX_FUNCTION_DEPTH:
-                raise LoadError(f"has functions that call each other without end (at {printable(op_type)!r})")
-            return self.call(function, key, inputs, outputs, attributes, written, depth)
+            with self.deeper(op_type):
+                return self.call(function, key, inputs, outputs, attributes, written)
         for name in outputs:
             if name in written:
                 raise LoadError(f"is no valid graph: the value {printable(name)!r} is written twice")
             if name:
                 written.add(name)
-        node = NodeDef(op_type, domain, versions.get(domain, 0), text(proto.name), key, inputs, outputs, attributes)
+        version = scope.versions.get(domain, 0)
+        if not version:
+            self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
+        node = NodeDef(op_type, domain, version, text(proto.name), key, inputs, outputs, attributes)
         for name, attribute in attributes.items():
             if attribute.type == onnx.AttributeProto.GRAPH:
-                node.bodies[name] = self.graph(attribute.g, f"{key}/{name}/", names, versions)
+                with self.deeper(op_type):
+                    inner = f"{key}/{name}/"
+                    node.bodies[name] = self.graph(attribute.g, inner, names, scope.versions, scope.references)
         return [node]
+
+    def _count(self) -> None:
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise LoadError(f"has more than {MAX_NODES:,} nodes")
+        if self.calls:
+            self.inlined += 1
+            if self.inlined > MAX_INLINED_NODES:
+                raise LoadError(f"has more than {MAX_INLINED_NODES:,} nodes in its functions once they are inlined")
 
     def call(
         self,
@@ -171,24 +211,31 @@ class _Reader:
         outputs: tuple[str, ...],
         attributes: Mapping[str, onnx.AttributeProto],
         written: set[str],
-        depth: int,
     ) -> list[NodeDef]:
+        """The nodes of a function's body, its formal values replaced by the caller's."""
         bound = {text(formal): "" for formal in function.input}
         bound |= dict(zip(map(text, function.input), inputs, strict=False))
         bound |= {formal: actual for formal, actual in zip(map(text, function.output), outputs, strict=False) if actual}
         defaults = {text(attribute.name): attribute for attribute in function.attribute_proto}
-        return self.nodes(
-            function.node,
-            f"{key}/{text(function.name)}/",
-            ChainMap(bound),
-            opsets(function.opset_import),
-            written,
-            {**defaults, **attributes},
-            depth + 1,
-        )
+        path, references = f"{key}/{text(function.name)}/", {**defaults, **attributes}
+        scope = _Scope(path, ChainMap(bound), opsets(function.opset_import), written, references, is_body=False)
+        self.calls += 1
+        nodes = self.nodes(function.node, scope)
+        self.calls -= 1
+        return nodes
 
 
-_MAX_FUNCTION_DEPTH = 64
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Where nodes stand: `names` resolves theirs, `written` gathers what they write, `references` are the actual
+    attributes of the function around them."""
+
+    path: str
+    names: ChainMap[str, str]
+    versions: Mapping[str, int]
+    written: set[str]
+    references: Mapping[str, onnx.AttributeProto] | None
+    is_body: bool
 
 
 def _attributes(

@@ -7,9 +7,7 @@ inference again, node by node, for what became known. What stays unknown is list
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -75,9 +73,11 @@ def _walk(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, *, native: bool
 
 
 def _infer_natively(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, walk: Walk) -> None:
-    """Whole-model inference by onnx, on a model whose inputs are bound and whose own claims are left out."""
-    model = onnx.ModelProto()
-    model.CopyFrom(proto)
+    """Whole-model inference by onnx, on a model whose inputs are bound and whose own claims are left out.
+
+    It changes `proto`, which in the child is a copy already.
+    """
+    model = proto
     del model.graph.value_info[:]
     for info in model.graph.input:
         name = info.name if isinstance(info.name, str) else ""
@@ -92,7 +92,8 @@ def _infer_natively(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, walk:
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # the walk goes on node by node, and reports what stays unknown
-        walk.native_failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error) else ''}"
+        said = str(error).strip().splitlines() or [""]
+        walk.native_failure = f"{type(error).__name__}: {said[0][:200]}"
         return
     _collect(inferred.graph, graph, walk.types)
 
@@ -147,8 +148,3 @@ def _plain(name: str) -> str:
 
 def _name(plain: str) -> str:
     return plain if plain.isascii() else plain.encode("latin-1").decode("utf-8", "surrogateescape")
-
-
-def unresolved(shapes: Mapping[str, TensorType], names: Any) -> list[str]:
-    """Those of `names` whose shape is not known, in order."""
-    return [name for name in names if name not in shapes or not shapes[name].is_known]

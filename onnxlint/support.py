@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -67,6 +68,10 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
     weight = graph.type_of(node.inputs[1]).shape if len(node.inputs) > 1 else None
     kernel = node.attr("kernel_shape") or list((weight or ())[2:])
     groups = node.attr("group", 1)
+    if limit.depthwise is not None and limit.depthwise != _is_depthwise(shape, groups):
+        return
+    if limit.min_rank is not None and shape is not None and len(shape) < limit.min_rank:
+        yield f"{len(shape)}-D input"
     if limit.max_rank is not None and shape is not None and len(shape) > limit.max_rank:
         yield f"{len(shape)}-D input"
     for name, extents, largest in (
@@ -83,17 +88,18 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
         per_group = channels // max(1, groups)
         if per_group > limit.max_input_channels_per_group:
             yield f"{per_group} input channels a group, above {limit.max_input_channels_per_group}"
-    if limit.depthwise is not None and channels is not None and groups > 1:
-        if (groups == channels) != limit.depthwise:
-            yield f"{groups} groups of {channels} channels"
+    if limit.max_elements is not None and shape is not None and None not in shape[1:]:
+        elements = math.prod(size for size in shape[1:] if size is not None)
+        if elements > limit.max_elements:
+            yield f"{elements} elements above {limit.max_elements}"
     if limit.permutations is not None:
         perm = list(node.attr("perm") or reversed(range(len(shape or ()))))
         if perm not in limit.permutations:
             yield f"permutation ({','.join(map(str, perm))})"
-    if limit.axes is not None:
-        axis = node.attr("axis")
-        if axis is not None and shape is not None and axis % max(1, len(shape)) not in limit.axes:
-            yield f"axis {axis}"
+    if limit.axes is not None and shape is not None:
+        outside = [axis for axis in _axes(graph, node, len(shape)) if axis not in limit.axes]
+        if outside:
+            yield f"axis {', '.join(map(str, outside))}"
     if limit.dtypes is not None and first is not None and first.dtype and dtype_name(first.dtype) not in limit.dtypes:
         yield f"{dtype_name(first.dtype)} input"
     if limit.modes is not None:
@@ -106,7 +112,42 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
         yield from _scale_violations(graph, node, limit.integer_scales)
 
 
+def _is_depthwise(shape: tuple[int | None, ...] | None, groups: int) -> bool:
+    """Whether a convolution of these groups has one input channel a group."""
+    return groups > 1 and shape is not None and len(shape) > 1 and shape[1] == groups
+
+
+# Operators whose axes are an input, by its position; before the opset that made it one, the attribute `axes`.
+_AXES_INPUT = {"Slice": 3, "Squeeze": 1, "Unsqueeze": 1}
+
+
+def _axes(graph: Graph, node: Node, rank: int) -> list[int]:
+    """The axes that an operator works along, none negative; empty where they are not known."""
+    axis, axes = node.attr("axis"), node.attr("axes")
+    is_reduction = node.op_type.startswith("Reduce")
+    if axis is not None:
+        axes = [axis]
+    elif axes is None:
+        position = 1 if is_reduction else _AXES_INPUT.get(node.op_type)
+        name = node.inputs[position] if position is not None and len(node.inputs) > position else ""
+        if name:
+            known = graph.values.get(name)
+            axes = [] if known is None else [int(value) for value in known.reshape(-1)]
+        elif is_reduction:
+            axes = list(range(rank)) if not node.attr("noop_with_empty_axes", 0) else []
+        elif node.op_type in ("Softmax", "LogSoftmax"):
+            axes = [-1 if node.version >= 13 else 1]
+        else:
+            axes = [0] if node.op_type in ("ArgMax", "ArgMin", "Split") else []
+    return [value % rank if rank else value for value in axes]
+
+
 def _scale_violations(graph: Graph, node: Node, scales: list[int]) -> Iterator[str]:
+    block = node.attr("blocksize")
+    if block is not None:
+        if block not in scales:
+            yield f"block size {block}"
+        return
     before = graph.type_of(node.inputs[0]).shape
     after = graph.type_of(node.outputs[0]).shape
     if before is None or after is None or len(before) != len(after):

@@ -51,7 +51,11 @@ def constant_value(attributes: Attributes) -> Array | None:
 
 
 def evaluate(
-    op_type: str, version: int, attributes: Attributes, inputs: Sequence[Array | None], types: Sequence[TensorType | None]
+    op_type: str,
+    version: int,
+    attributes: Attributes,
+    inputs: Sequence[Array | None],
+    types: Sequence[TensorType | None],
 ) -> Array | None:
     """The value of the node's first output, where its inputs' values (or, for Shape and Size, types) give it."""
     if op_type == "Constant":
@@ -141,8 +145,8 @@ def _concat(call: _Call) -> Array:
 
 def _divide(call: _Call) -> Array:
     a, b = call[0], call[1]
-    if np.issubdtype(a.dtype, np.integer):
-        return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+    if np.issubdtype(a.dtype, np.integer):  # truncates, where numpy's division rounds down
+        return np.asarray(np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b)), dtype=a.dtype)
     return np.asarray(a / b)
 
 

@@ -98,6 +98,9 @@ def _given(types: tuple[TensorType | None, ...], index: int) -> TensorType:
     return found
 
 
+_WHOLE: Mapping[int, int] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What an operator does with its tensors.
@@ -108,8 +111,8 @@ class Work:
 
     macs: int = 0
     other_flops: int = 0
-    reads: Mapping[int, int] = field(default_factory=dict)
-    writes: Mapping[int, int] = field(default_factory=dict)
+    reads: Mapping[int, int] = field(default_factory=lambda: _WHOLE)
+    writes: Mapping[int, int] = field(default_factory=lambda: _WHOLE)
 
 
 CostFunction = Callable[[Call], Work]
@@ -141,11 +144,15 @@ def _guarded(function: CostFunction) -> CostFunction:
             work = function(call)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise UnknownShape from error
-        if min(work.macs, work.other_flops, *work.reads.values(), *work.writes.values()) < 0:
+        if work.macs < 0 or work.other_flops < 0 or _is_negative(work.reads) or _is_negative(work.writes):
             raise UnknownShape
         return work
 
     return guarded
+
+
+def _is_negative(touched: Mapping[int, int]) -> bool:
+    return bool(touched) and min(touched.values()) < 0
 
 
 def no_cost(reason: str, *op_types: str, domain: str = "") -> None:

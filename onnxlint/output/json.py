@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from onnxlint.report import Report
 
+# control and direction characters that JSON allows as they are, but a terminal obeys
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
 
 def to_json(reports: Sequence[Report], *, as_list: bool) -> str:
     """One report, or `{"reports": [...]}` for several pairs of model and device or a folder."""
     content = {"schema_version": 1, "reports": list(reports)} if as_list else reports[0]
-    return _indented(msgspec.json.encode(content, enc_hook=_plain))
+    try:
+        encoded = msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_unicode(msgspec.to_builtins(content)))
+    text = msgspec.json.format(encoded, indent=2).decode() + "\n"
+    return text if text.isascii() and "\x7f" not in text else _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _indented(encoded: bytes) -> str:
-    return msgspec.json.format(encoded, indent=2).decode() + "\n"
-
-
-def _plain(value: object) -> object:
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+def _unicode(value: Any) -> Any:
+    """The same with the bytes of names that are no UTF-8 spelled as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_unicode(key): _unicode(inner) for key, inner in value.items()}
+    return [_unicode(inner) for inner in value] if isinstance(value, list | tuple) else value

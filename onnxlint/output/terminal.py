@@ -10,25 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from onnxlint.output.first_screen import facts, hanging, notes, title, verdict
 from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
 from onnxlint.report import Layer, Report, ReportedFinding, Totals
 from onnxlint.text import printable
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
 _BOUND_STYLE = {"compute": "green", "memory": "magenta", "overhead": "yellow", "fallback": "red"}
-_BOUND_MEANS = {
-    "compute": "computing",
-    "memory": "moving data",
-    "overhead": "launch overhead",
-    "fallback": "falling back to the host",
-    "free": "nothing",
-}
-_VERDICT = {
-    "native": ("✓", "bold green"),
-    "partitioned": ("✗", "bold red"),
-    "unconvertible": ("✗", "bold red"),
-    "unknown": ("?", "bold yellow"),
-}
+_SAFETY = {"exact": "same outputs", "close": "close outputs", "lossy": "needs retraining", "advice": "redesign"}
 _MAX_WIDTH = 120
 _MAX_PLACES_SHOWN = 3
 _TOP_KERNELS = 5
@@ -55,11 +44,11 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if report.totals is None or report.verdict is None or report.device is None:
         return
     if not view.quiet:
-        yield _title(report)
-        yield from _verdict(report)
+        yield title(report)
+        yield from verdict(report)
         yield Text()
-        yield _facts(report, report.totals)
-        yield from _notes(report, view)
+        yield facts(report, report.totals)
+        yield from notes(report, verbose=view.verbose)
     findings = [finding for finding in report.findings if view.verbose or not finding.hidden]
     if findings:
         yield Text()
@@ -74,111 +63,24 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
         yield _footer(report, view)
 
 
-def _title(report: Report) -> Text:
-    device = report.device
-    assert device is not None
-    cores = "" if device.cores == 1 else f", {device.cores} cores"
-    batch = "" if report.model.batch in (None, 1) else f", batch {report.model.batch}"
-    return Text.assemble(
-        (printable(report.model.path), "bold"),
-        " on ",
-        (device.name, "bold"),
-        f" ({printable(device.chip)}{cores}), {device.precision}{batch}",
-    )
-
-
-def _verdict(report: Report) -> Iterator[Text]:
-    verdict = report.verdict
-    assert verdict is not None
-    mark, style = _VERDICT[verdict.runs]
-    words = {
-        "native": "runs whole on the device",
-        "partitioned": f"splits into {verdict.partitions} parts: what the device can't run goes to its host and back",
-        "unconvertible": "can't be converted: the device has no host for what it can't run",
-        "unknown": "may run whole: no public list says whether the device has all its operators",
-    }
-    yield Text.assemble((f"{mark} {words[verdict.runs]}", style))
-    for reason in verdict.reasons[:3]:
-        yield Text(f"  · {printable(reason)}", style="dim")
-    if len(verdict.reasons) > 3:
-        yield Text(f"  · {len(verdict.reasons) - 3} more reasons", style="dim")
-    for problem in report.incomplete:
-        yield Text(f"! incomplete: {printable(problem)}", style="bold red")
-
-
-def _facts(report: Report, totals: Totals) -> Table:
-    device = report.device
-    assert device is not None
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(style="dim", overflow="fold")
-    spread = seconds_range(totals.latency_low_s, totals.latency_high_s)
-    grid.add_row(
-        "Latency",
-        Text(seconds(totals.latency_s), style="bold"),
-        f"{spread} ({device.trust}); most of it {_BOUND_MEANS[totals.bound]}",
-    )
-    peak = f" of {device.peak_gops / 1e3:g} TOPS" if device.peak_gops else ""
-    grid.add_row(
-        "Throughput",
-        f"{totals.throughput_fps:.3g} FPS",
-        f"{percent(totals.utilisation)}{peak} used, {totals.required_bandwidth_gb_per_s:.2g} GB/s of memory traffic",
-    )
-    grid.add_row(
-        "Memory",
-        f"{size(totals.weight_bytes)} stored",
-        f"weights; {size(totals.peak_activation_bytes)} of activations alive at once",
-    )
-    grid.add_row("Params", count(totals.params), f"{count(totals.learnable_params)} of them learnable")
-    grid.add_row("MACCs", count(totals.macs), f"multiply-accumulates; {count(totals.flops)}FLOPs in all")
-    per_byte = totals.flops / totals.memory_access_bytes if totals.memory_access_bytes else 0.0
-    grid.add_row(
-        "MAC", size(totals.memory_access_bytes), f"memory access for one pass; {per_byte:.3g} operations a byte"
-    )
-    return grid
-
-
-def _notes(report: Report, view: View) -> Iterator[Text]:
-    model = report.model
-    if model.assumed:
-        yield Text(f"  assumed: {', '.join(model.assumed)} (bind them with --dim, --shape or --batch)", style="yellow")
-    if model.unknown_operators:
-        names = ", ".join(f"{printable(op)} ×{n}" for op, n in model.unknown_operators.items())
-        share = percent(model.unknown_node_share)
-        yield Text(f"  cost unknown, not in the totals: {names} ({share} of the nodes)", style="yellow")
-    if model.unresolved:
-        names = ", ".join(printable(name, 40) for name in model.unresolved[:3])
-        more = f" and {len(model.unresolved) - 3} more" if len(model.unresolved) > 3 else ""
-        yield Text(f"  shape unknown: {names}{more}", style="yellow")
-    for note in model.notes:
-        yield Text(f"  note: {printable(note)}", style="dim")
-    if view.verbose and report.device is not None and report.device.note:
-        yield Text(f"  device: {printable(report.device.note, 400)}", style="dim")
-
-
 def _finding(number: int, finding: ReportedFinding, totals: Totals, view: View) -> Iterator[RenderableType]:
     places = f" ×{finding.places}" if finding.places > 1 else ""
     head = Table.grid(expand=True, padding=(0, 1))
     head.add_column(ratio=1)
     head.add_column(justify="right", no_wrap=True)
-    title = Text.assemble(
+    heading = Text.assemble(
         (f"{number:>2} ", "dim"),
         (finding.severity, _SEVERITY_STYLE[finding.severity]),
         (f" {finding.rule} {finding.name}{places}", "bold"),
     )
-    head.add_row(title, _price(finding, totals))
-    body = [Text(printable(finding.message, 400))]
-    body += [Text(printable(line, 400), style="dim") for line in finding.details[: None if view.verbose else 3]]
+    head.add_row(heading, _price(finding, totals))
+    body: list[RenderableType] = [Text(printable(finding.message, 400))]
+    details = finding.details if view.verbose else finding.details[:_MAX_PLACES_SHOWN]
+    body += [hanging("·", Text(printable(line, 400)), "dim") for line in details]
     if finding.suggestion:
-        lines = finding.suggestion.split("\n")[:3]
-        body += [
-            Text.assemble(("→ " if index == 0 else "  ", "green"), printable(line, 400))
-            for index, line in enumerate(lines)
-        ]
-    if finding.fix is not None:
-        body.append(_fix(finding))
-    body.append(Text(f"at {_places(finding, view)}", style="dim", overflow="fold"))
+        body.append(hanging("→", Text(printable(" ".join(finding.suggestion.split()), 800))))
+    body += _fix(finding)
+    body.append(hanging("at", Text(_places(finding, view)), "dim"))
     yield Group(head, Padding(Group(*body), (0, 0, 0, 3)))
 
 
@@ -194,17 +96,14 @@ def _price(finding: ReportedFinding, totals: Totals) -> Text:
     return Text("no price", style="dim")
 
 
-def _fix(finding: ReportedFinding) -> Text:
-    fix = finding.fix
-    assert fix is not None
-    words = {"exact": "same outputs", "close": "close outputs", "lossy": "needs retraining", "advice": "redesign"}
-    line = Text.assemble(("priced: ", "dim"), f"{printable(fix.title)} ", (f"[{words[fix.safety]}]", "dim"))
+def _fix(finding: ReportedFinding) -> Iterator[RenderableType]:
+    if finding.fix is None:
+        return
+    yield hanging("priced", Text(f"{printable(finding.fix.title)} ({_SAFETY[finding.fix.safety]})"), "green")
     for other in finding.alternatives[:2]:
-        if other.saving_s is None:
-            continue
-        gain = f"saves {seconds(other.saving_s)}" if other.saving_s > 0 else f"costs {seconds(-other.saving_s)}"
-        line.append(f"\n   or: {printable(other.title)} [{words[other.safety]}], {gain}", style="dim")
-    return line
+        if other.saving_s is not None:
+            gain = f"saves {seconds(other.saving_s)}" if other.saving_s > 0 else f"costs {seconds(-other.saving_s)}"
+            yield hanging("    or", Text(f"{printable(other.title)} ({_SAFETY[other.safety]}): {gain}"), "dim")
 
 
 def _places(finding: ReportedFinding, view: View) -> str:
@@ -246,7 +145,7 @@ def _where_the_time_goes(report: Report, totals: Totals) -> Iterator[RenderableT
 
 
 def _dearest(layers: Sequence[Layer], totals: Totals) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for _ in range(3):
         table.add_column(justify="right", no_wrap=True)
@@ -254,7 +153,7 @@ def _dearest(layers: Sequence[Layer], totals: Totals) -> Table:
     for layer in layers:
         table.add_row(
             f"  {printable(layer.name or layer.node, 60)} ({printable(layer.kernel_ops, 40)})",
-            f"{count(layer.macs)}MACCs" if layer.macs else size(layer.read_bytes + layer.written_bytes),
+            f"{count(layer.macs)} MACCs" if layer.macs else size(layer.read_bytes + layer.written_bytes),
             seconds(layer.latency_s),
             percent(layer.latency_s / totals.latency_s),
             Text(layer.bound, _BOUND_STYLE.get(layer.bound, "")),

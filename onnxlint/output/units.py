@@ -40,6 +40,14 @@ def size(value: float) -> str:
     return f"{value:.0f} B"
 
 
+def rate(value: float) -> str:
+    """`78.8`, `1,990`: things a second, three digits."""
+    if value < 100:
+        return f"{value:.3g}"
+    digits = len(str(int(value))) - 3
+    return f"{round(value / 10**digits) * 10**digits:,}"
+
+
 def percent(part: float) -> str:
     """`8 %`, below ten with one digit more."""
     value = part * 100

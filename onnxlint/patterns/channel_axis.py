@@ -11,13 +11,17 @@ from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.values import Array
 
-_NCHW = CONVOLUTIONS - {"NhwcConv", "NhwcFusedConv"} | TRANSPOSED | {
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "BatchNormalization",
-}
+_NCHW = (
+    CONVOLUTIONS - {"NhwcConv", "NhwcFusedConv"}
+    | TRANSPOSED
+    | {
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "BatchNormalization",
+    }
+)
 _LAST = frozenset({"NhwcConv", "NhwcFusedConv", "MatMul", "LayerNormalization", "Gemm"})
 _TRANSPARENT = UNARY | {"Concat", "Split", "Slice", "Add", "Mul", "PRelu", "Gather"}
 _MAX_STEPS = 24

@@ -232,9 +232,7 @@ def _interleave(graph: Graph, node: Node) -> ChannelShuffle | None:
             total += graph.type_of(source).dims[axis]
         order.append(taken + starts[source])
     writers = {writer.key: writer for name in node.inputs if (writer := graph.producer(name)) is not None}
-    sole = all(
-        reader is node for writer in writers.values() for out in writer.outputs for reader in graph.readers(out)
-    )
+    sole = all(reader is node for writer in writers.values() for out in writer.outputs for reader in graph.readers(out))
     nodes = (*(writers.values() if sole else ()), node)
     return _by_index(graph, nodes, tuple(starts), node.outputs, np.concatenate(order), node)
 

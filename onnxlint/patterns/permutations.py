@@ -52,7 +52,11 @@ def passes(graph: Graph, node: Node) -> bool:
         if not before.is_known or not after.is_known:
             return False
         # [N,C,1,1] to [N,C]: nothing but dims of 1 goes
-        return len(after.dims) > 1 and before.dims[:2] == after.dims[:2] and before.elements == after.dims[0] * after.dims[1]
+        return (
+            len(after.dims) > 1
+            and before.dims[:2] == after.dims[:2]
+            and before.elements == after.dims[0] * after.dims[1]
+        )
     return is_depthwise(graph, node)
 
 

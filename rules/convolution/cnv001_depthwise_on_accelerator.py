@@ -68,7 +68,8 @@ def check(ctx: Context) -> Iterator[Finding]:
         message=f"{len(found)} depthwise convolutions: {100 * analysis.seconds(indices).mean() / ctx.total_s:.0f} % of "
         f"the time for {100 * macs / total_macs:.0f} % of the MACs",
         suggestion=f"{100 * share.min():.0f}-{100 * share.max():.0f} % of the latency is above what these MACs take at "
-        "dense efficiency.\n" + (_advice(ctx, blocks) if pays else "Fusing expand and depthwise pays in no block here."),
+        "dense efficiency.\n"
+        + (_advice(ctx, blocks) if pays else "Fusing expand and depthwise pays in no block here."),
         nodes=tuple(ctx.kernels[index].main.key for index in indices),
         places=len(found),
         fixes=_fixes(blocks) if pays else (),

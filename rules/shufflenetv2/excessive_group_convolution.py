@@ -76,11 +76,11 @@ def check(ctx: Context) -> Iterator[Finding]:
     totals = {g: sum(seconds(p, g) if g in p.swaps else p.seconds for p in worst) for g in groups}
     even = max(g for g in groups if totals[g] <= TOLERANCE * totals[1])
     conv, dense = worst[0].conv, worst[0].forms[1]
-    fewer = min((g for g in groups if g > 1), key=lambda g: totals[g], default=1)
+    thumb = math.isqrt(min(conv.in_channels, conv.out_channels))
+    fewer = max(g for g in groups if g <= max(thumb, 1))
     yield Finding(
         message=f"{len(worst)} convolutions in up to {most} groups are slower than dense ones of equal MACs",
-        suggestion=f"{ctx.device.name} breaks even at g = {even}; rule of thumb g <= sqrt(C) = "
-        f"{math.isqrt(min(conv.in_channels, conv.out_channels))} (C = {min(conv.in_channels, conv.out_channels)}).\n"
+        suggestion=f"{ctx.device.name} breaks even at g = {even}; rule of thumb g <= sqrt(C) = {thumb} here.\n"
         f"{conv.node.key}: {conv.in_channels}->{conv.out_channels} in {conv.groups} groups moves "
         f"{conv.accessed / 1e6:.2f} M elements, dense {dense.in_channels}->{dense.out_channels} "
         f"{dense.accessed / 1e6:.2f} M.",

@@ -9,17 +9,16 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
-
 FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
+import msgspec  # noqa: E402
+import numpy as np  # noqa: E402
 from fit_networks import VARIANTS  # noqa: E402
 from zoo import build  # noqa: E402
 
@@ -64,66 +63,66 @@ def model(network: str) -> ReadModel:
     return read_model(proto, Settings())
 
 
+def replaced(chosen: ParameterSet, **changes: float) -> ParameterSet:
+    """A copy of a set with other figures, rounded as the profile writes them."""
+    return msgspec.structs.replace(chosen, **{name: float(f"{value:.3g}") for name, value in changes.items()})
+
+
+def figures(chosen: ParameterSet) -> dict[str, float]:
+    """The figures that a set states, by name."""
+    return {name: value for name, value in msgspec.structs.asdict(chosen).items() if value is not None}
+
+
 @cache
-def _device(name: str) -> Device:
+def device(name: str) -> Device:
     return load_device(str(PROFILES / f"{name}.toml"))
+
+
+# Efficiencies of convolutions are drawn as ratios to `conv`; the launch of element-wise kernels as one to a launch.
+RATIOS = {
+    "conv3x3_to_conv": "conv3x3",
+    "pointwise_to_conv": "pointwise",
+    "depthwise_to_conv": "depthwise",
+    "grouped_to_conv": "grouped",
+}
+PLAIN = ("conv", "gemm", "attention", "vector_gops", "bandwidth_gb_per_s", "overhead_us")
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Candidate parameter sets, one array per figure; efficiencies as ratios to `conv` where the name says so."""
+    """Candidate parameter sets: figure (a name of PLAIN, RATIOS or `vector_overhead_ratio`) → one value per set."""
 
-    conv: Array
-    pointwise_to_conv: Array
-    depthwise_to_conv: Array
-    grouped_to_conv: Array
-    gemm: Array
-    vector_gops: Array
-    bandwidth_gb_per_s: Array
-    overhead_us: Array
+    figures: dict[str, Array]
 
     def __len__(self) -> int:
-        return len(self.conv)
+        return len(self.figures["conv"])
 
     def take(self, chosen: Sequence[int] | Array) -> Parameters:
         """The candidates at these positions (or under this mask)."""
-        return Parameters(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+        return Parameters({name: values[chosen] for name, values in self.figures.items()})
 
     def logs(self, names: Sequence[str]) -> Array:
         """Natural logarithms of these figures, candidates × names."""
-        return np.log(np.stack([getattr(self, name) for name in names], axis=1))
+        return np.log(np.stack([self.figures[name] for name in names], axis=1))
 
     def sets(self) -> list[ParameterSet]:
         """As the profile writes them, three significant digits."""
-        written = []
-        for i in range(len(self)):
-            conv = self.conv[i]
-            written.append(
-                ParameterSet(
-                    conv=_round(conv),
-                    pointwise=_round(conv * self.pointwise_to_conv[i]),
-                    depthwise=_round(conv * self.depthwise_to_conv[i]),
-                    grouped=_round(conv * self.grouped_to_conv[i]),
-                    gemm=_round(self.gemm[i]),
-                    vector_gops=_round(self.vector_gops[i]),
-                    bandwidth_gb_per_s=_round(self.bandwidth_gb_per_s[i]),
-                    overhead_us=_round(self.overhead_us[i]),
-                )
-            )
-        return written
+        return [self._set({name: float(values[i]) for name, values in self.figures.items()}) for i in range(len(self))]
 
-
-FIGURES = tuple(field.name for field in fields(Parameters))
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.3g}")
+    @staticmethod
+    def _set(drawn: Mapping[str, float]) -> ParameterSet:
+        written = {name: drawn[name] for name in PLAIN if name in drawn}
+        written |= {to: drawn["conv"] * drawn[name] for name, to in RATIOS.items() if name in drawn}
+        if "vector_overhead_ratio" in drawn:
+            written["vector_overhead_us"] = drawn["overhead_us"] * drawn["vector_overhead_ratio"]
+        return ParameterSet(**{name: float(f"{value:.3g}") for name, value in written.items()})
 
 
 def sample(prior: Mapping[str, tuple[float, float]], count: int, rng: np.random.Generator) -> Parameters:
     """Candidates drawn log-uniformly from the box `prior`: figure → (lowest, highest)."""
-    drawn = {name: np.exp(rng.uniform(np.log(low), np.log(high), count)) for name, (low, high) in prior.items()}
-    return Parameters(**drawn)
+    return Parameters(
+        {name: np.exp(rng.uniform(np.log(low), np.log(high), count)) for name, (low, high) in prior.items()}
+    )
 
 
 @dataclass(frozen=True)
@@ -135,26 +134,28 @@ class Engine:
     loads: tuple[Load, ...]
     fixed_s: float
 
-    def seconds(self, sets: Sequence[ParameterSet]) -> Array:
+    def machine(self, sets: Sequence[ParameterSet]) -> Machine:
+        """The device with these parameter sets instead of its own."""
+        attainable = msgspec.structs.replace(self.device.attainable, sets=list(sets))
+        return Machine(msgspec.structs.replace(self.device, attainable=attainable), self.precision)
+
+    def seconds(self, sets: Sequence[ParameterSet], machine: Machine | None = None) -> Array:
         """Seconds of the whole network, one per set."""
-        times: Array = self.kernel_seconds(sets).sum(axis=0) + self.fixed_s
+        times: Array = self.kernel_seconds(sets, machine).sum(axis=0) + self.fixed_s
         return times
 
-    def kernel_seconds(self, sets: Sequence[ParameterSet]) -> Array:
-        """Seconds of each kernel that runs on the device, kernels × sets."""
-        attainable = msgspec.structs.replace(self.device.attainable, sets=list(sets))
-        machine = Machine(msgspec.structs.replace(self.device, attainable=attainable), self.precision)
-        times: Array = machine.times(self.loads)[0]
+    def kernel_seconds(self, sets: Sequence[ParameterSet], machine: Machine | None = None) -> Array:
+        """Seconds of each kernel that runs on the device, kernels × sets; `machine`: that of the sets, if at hand."""
+        times: Array = (machine or self.machine(sets)).times(self.loads)[0]
         return times
 
 
 @cache
 def engine(device_name: str, network: str, precision: Precision) -> Engine:
     """The loads that the package finds; what runs on the host keeps the time that the host's profile gives it."""
-    device = _device(device_name)
-    analysis = Analysis(model(network).graph, target_for(device, precision))
-    loads = analysis.device_loads()
-    return Engine(device, precision, tuple(loads), analysis.host_seconds)
+    profile = device(device_name)
+    analysis = Analysis(model(network).graph, target_for(profile, precision))
+    return Engine(profile, precision, tuple(analysis.device_loads()), analysis.host_seconds)
 
 
 def write_sets(device: str, script: str, sets: Sequence[ParameterSet]) -> None:
@@ -171,7 +172,7 @@ def write_sets(device: str, script: str, sets: Sequence[ParameterSet]) -> None:
 
 
 def _toml(chosen: ParameterSet) -> str:
-    lines = [f"{name} = {value!r}" for name, value in msgspec.structs.asdict(chosen).items() if value is not None]
+    lines = [f"{name} = {value!r}" for name, value in figures(chosen).items()]
     return "\n".join(("[[attainable.sets]]", *lines, ""))
 
 

@@ -1,0 +1,97 @@
+"""The options' types and help, as typer reads them; several commands share most."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FILE_MB = 16_384
+
+
+class Format(StrEnum):
+    """Output formats of the main job."""
+
+    terminal = "terminal"
+    json = "json"
+
+
+class FailOn(StrEnum):
+    """The least severity that fails."""
+
+    error = "error"
+    warning = "warning"
+    info = "info"
+    never = "never"
+
+
+class Precision(StrEnum):
+    """Executed precision."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
+    int4 = "int4"
+
+
+class Sort(StrEnum):
+    """Columns that the profile sorts by."""
+
+    order = "order"
+    time = "time"
+    macs = "macs"
+    params = "params"
+    bytes = "bytes"
+
+
+class By(StrEnum):
+    """What a row of the profile is."""
+
+    node = "node"
+    kernel = "kernel"
+    op = "op"
+    module = "module"
+
+
+class ProfileFormat(StrEnum):
+    """Output formats of the profile."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def one_of(choices: type[Enum]) -> str:
+    """`a|b|c`."""
+    return "|".join(str(choice.value) for choice in choices)
+
+
+DEVICE_HELP = "A device's name or a profile.toml"
+DeviceOption = Annotated[
+    list[str] | None, typer.Option("--device", "-d", help=f"{DEVICE_HELP}; repeatable.", metavar="NAME")
+]
+PrecisionOption = Annotated[
+    Precision | None, typer.Option(help="Executed precision; default the device's own.", metavar=one_of(Precision))
+]
+ShapeOption = Annotated[list[str] | None, typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS")]
+DimOption = Annotated[list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE")]
+BatchOption = Annotated[int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20, metavar="N")]
+OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there.", metavar="PATH")]
+RulesOption = Annotated[
+    list[Path] | None, typer.Option(help="Folders of further rule files, which are run.", metavar="DIR")
+]
+TimeoutOption = Annotated[
+    float, typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S")
+]
+MemoryOption = Annotated[
+    int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20, metavar="MB")
+]
+FileOption = Annotated[
+    int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
+]
+Words = list[str] | None
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", hidden=True)]

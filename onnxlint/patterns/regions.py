@@ -1,0 +1,145 @@
+"""Fork-join regions: what lies between the last point that all of it comes from and the node that joins it again."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from onnxlint.graph import Graph, Node
+
+JOINS = frozenset({"Concat", "Add", "Sum", "Mul", "Max", "Mean"})
+_MAX_NODES = 256
+_OUTSIDE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """`joins` (one node, or a run of the same sum), the `inner` nodes that lead nowhere else, and `branches`.
+
+    A branch is a joined value that only the join reads, computed inside. `inputs` are the values that come from outside.
+    """
+
+    joins: tuple[Node, ...]
+    inner: tuple[Node, ...]
+    branches: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """The joined value."""
+        return self.joins[-1].outputs[0]
+
+    @property
+    def name(self) -> str:
+        """The scope that all named nodes share, or the joined value's name where they share none."""
+        parts = [node.name.split("/")[:-1] for node in self.inner if "/" in node.name]
+        shared = []
+        for level in zip(*parts, strict=False):
+            if len(set(level)) > 1:
+                break
+            shared.append(level[0])
+        return "/".join(shared) if parts and any(shared) else self.output
+
+
+def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
+    """The outermost fork-join regions with that many branches, in execution order; each node is in one at most.
+
+    A node is inside where it lies below the join's immediate dominator and all that reads it lies inside, so that the
+    join post-dominates it: cells that read two earlier cells are found, too. Larger regions than a cell are left out.
+    """
+    nodes = graph.compute_nodes
+    index = {node.key: i for i, node in enumerate(nodes)}
+    before = [_before(graph, node, index) for node in nodes]
+    dominator = _dominators(before)
+    taken: set[int] = set()
+    for last in range(len(nodes) - 1, -1, -1):
+        if nodes[last].op_type not in JOINS or len(before[last]) < 2 or last in taken:
+            continue
+        joins, operands = _joined(graph, nodes[last], index)
+        branches = [name for name in operands if graph.sole_reader(name) is not None and _inside(graph, name, index)]
+        if len(branches) < least_branches:
+            continue
+        inner = _inner(graph, nodes, index, before, {index[node.key] for node in joins}, dominator[last])
+        branches = [name for name in branches if (p := graph.producer(name)) is not None and index[p.key] in inner]
+        if len(branches) >= least_branches and not inner & taken:
+            taken |= inner | {index[node.key] for node in joins}
+            yield _region(graph, joins, [nodes[i] for i in sorted(inner)], branches)
+
+
+def _before(graph: Graph, node: Node, index: dict[str, int]) -> list[int]:
+    names = {name for name in node.inputs if name}
+    for body in node.bodies.values():
+        names |= body.captured
+    writers = (graph.producer(name) for name in names)
+    found = {index[w.key] if w is not None else _OUTSIDE for w in writers if w is None or w.key in index}
+    return sorted(found - {_OUTSIDE}) or [_OUTSIDE]
+
+
+def _dominators(before: list[list[int]]) -> list[int]:
+    """Each node's immediate dominator, by position; -1 stands in front of all (execution order makes one pass do)."""
+    found: list[int] = []
+    for writers in before:
+        common = writers[0]
+        for other in writers[1:]:
+            while common != other:
+                if common > other:
+                    common = found[common]
+                else:
+                    other = found[other]
+        found.append(common)
+    return found
+
+
+def _inside(graph: Graph, name: str, index: dict[str, int]) -> bool:
+    producer = graph.producer(name)
+    return producer is not None and producer.key in index
+
+
+def _joined(graph: Graph, join: Node, index: dict[str, int]) -> tuple[list[Node], list[str]]:
+    """The join with the same sums before it, and the values that they join."""
+    joins, operands = [join], []
+    pending = list(join.inputs)
+    while pending:
+        name = pending.pop(0)
+        producer = graph.producer(name)
+        chained = producer is not None and producer.op_type == join.op_type != "Concat" and producer.key in index
+        if chained and producer is not None and graph.sole_reader(name) is not None and len(joins) < _MAX_NODES:
+            joins.insert(0, producer)
+            pending += producer.inputs
+        elif name:
+            operands.append(name)
+    return joins, operands
+
+
+def _inner(
+    graph: Graph, nodes: tuple[Node, ...], index: dict[str, int], before: list[list[int]], joins: set[int], fork: int
+) -> set[int]:
+    """The positions of all nodes behind `fork` whose values are read inside alone; none if they are too many."""
+    inner: set[int] = set()
+    seen = {i for join in joins for i in before[join]} - joins
+    pending = [-i for i in seen]
+    heapq.heapify(pending)
+    while pending:
+        # the latest first: all its readers have been decided by then
+        here = -heapq.heappop(pending)
+        if here <= fork:
+            break
+        readers = {index.get(n.key, _OUTSIDE) for name in nodes[here].outputs if name for n in graph.consumers(name)}
+        if not readers <= inner | joins or any(name in graph.is_output for name in nodes[here].outputs):
+            continue
+        inner.add(here)
+        if len(inner) > _MAX_NODES:
+            return set()
+        for writer in before[here]:
+            if writer not in seen:
+                seen.add(writer)
+                heapq.heappush(pending, -writer)
+    return inner
+
+
+def _region(graph: Graph, joins: list[Node], inner: list[Node], branches: list[str]) -> Region:
+    written = {name for node in (*inner, *joins) for name in node.outputs}
+    read = dict.fromkeys(name for node in (*inner, *joins) for name in node.inputs if name)
+    inputs = tuple(name for name in read if name not in written and not graph.is_constant(name))
+    return Region(tuple(joins), tuple(inner), tuple(branches), inputs)

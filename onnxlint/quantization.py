@@ -1,0 +1,75 @@
+"""Quantize/Dequantize pairs: which values a device reads as the integers behind them.
+
+A model quantized in QDQ form says in floats what the device runs in integers. A DequantizeLinear whose readers all
+become integer operators runs within them, and so does a QuantizeLinear within the operator before it (see kernels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnxlint.graph import Graph, Node
+from onnxlint.operators import ELEMENTWISE, VIEWS
+from onnxlint.tensor import QUANTIZED, dtype_bits
+
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"})
+"""Operators that have an integer form whatever follows them."""
+_INTEGERS = QUANTIZED | {4, 5}
+_THROUGH = ELEMENTWISE | VIEWS
+
+
+def integer_sources(graph: Graph) -> Mapping[str, Node]:
+    """Each float value that is read as integers → the DequantizeLinear behind it, through views."""
+    if not any(node.op_type == "DequantizeLinear" for node in graph.compute_nodes):
+        return {}
+    takes = _readers_of_integers(graph)
+    found: dict[str, Node] = {}
+    for node in graph.compute_nodes:
+        if not node.inputs or len(node.outputs) != 1 or node.outputs[0] in graph.is_output:
+            continue
+        source = None
+        if node.op_type == "DequantizeLinear" and graph.type_of(node.inputs[0]).dtype in _INTEGERS:
+            source = node
+        elif node.op_type in VIEWS and node.domain == "":
+            source = found.get(node.inputs[0])
+        if source is not None and all(reader.key in takes for reader in graph.consumers(node.outputs[0])):
+            found[node.outputs[0]] = source
+    return found
+
+
+def integer_bits(graph: Graph, source: Node) -> int:
+    """Bits of one element of what the DequantizeLinear `source` reads."""
+    return dtype_bits(graph.type_of(source.inputs[0]).dtype)
+
+
+def is_same_grid(graph: Graph, quantize: Node, source: Node) -> bool:
+    """The QuantizeLinear gives back the very integers that the DequantizeLinear read: same scale, zero point, type."""
+    if graph.type_of(quantize.outputs[0]).dtype != graph.type_of(source.inputs[0]).dtype:
+        return False
+    ours, theirs = (*quantize.inputs[1:3], "")[:2], (*source.inputs[1:3], "")[:2]
+    return all(_same(graph, a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def _same(graph: Graph, a: str, b: str) -> bool:
+    if a == b:
+        return True
+    left, right = graph.values.get(a), graph.values.get(b)
+    return left is not None and right is not None and left.shape == right.shape and bool((left == right).all())
+
+
+def _readers_of_integers(graph: Graph) -> set[str]:
+    """The nodes that become integer operators: products, and those whose results are all quantized again."""
+    ends: set[str] = set()
+    for node in reversed(graph.compute_nodes):
+        outputs = [name for name in node.outputs if name]
+        is_quantized = bool(outputs) and all(
+            name not in graph.is_output
+            and (readers := graph.readers(name))
+            and all(r.op_type == "QuantizeLinear" or (r.op_type in _THROUGH and r.key in ends) for r in readers)
+            for name in outputs
+        )
+        if is_quantized:
+            ends.add(node.key)
+    products = {node.key for node in graph.compute_nodes if node.op_type in PRODUCTS}
+    directly = {node.key for node in graph.compute_nodes if node.op_type == "QuantizeLinear"}
+    return ends | products | directly

@@ -1,0 +1,177 @@
+"""Channels that are no multiple of what the machine computes at once: it pads them and computes the padding too.
+
+## What it does
+Compares each compute-bound convolution and matrix product with the channel multiples of the device's array (NNIE 4 in
+and 16 out, RK3588 32, tensor cores 8 in fp16) and adds up the time spent on padding. One finding for the model, with
+the widths that waste most.
+
+## Why it costs
+An array of multiply-accumulators works on fixed blocks of channels: 58 output channels cost as much as 64 on a machine
+that computes 16 at once. MobileDets (arXiv 2004.14525) and the vendors' guides choose widths by such multiples. Where
+the profile says `internal`, the machine pads by itself; where it says `cliff`, unaligned shapes fall to a slower kernel.
+
+## How to fix
+Round the widths down, or fill the channels that are paid for already, and retrain: both are priced, each width rounded
+by itself. On `cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
+Silent when padding takes less than 1 % of the latency; on kernels that wait for memory or the launch, whose time the
+padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image
+(CHN003) and the number of classes, which nobody chooses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from onnxlint.costs import CostModel
+from onnxlint.finding import Declare, Edit, Finding, Fix
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import ANCHORS, weight_of
+from onnxlint.latency import channels_of
+from onnxlint.patterns.permutations import UNARY
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.tensor import TensorType
+from onnxlint.whatif import apply
+
+RULE = Rule(code="CHN001", name="channel-multiple", severity="warning")
+_LEAST_SHARE = 0.01
+_MAX_WIDTHS = 4
+_HEAD = UNARY | {"Flatten", "Reshape", "Squeeze", "Softmax", "LogSoftmax", "Add", "ReduceMean", "GlobalAveragePool"}
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for all unaligned layers whose padding takes time."""
+    wasted: dict[str, float] = {}
+    widths: Counter[int] = Counter()
+    lost: dict[int, float] = {}
+    of_layers = 0.0
+    for kernel, bound, seconds in zip(ctx.kernels, ctx.analysis.bounds, ctx.times.mean(axis=1), strict=True):
+        node = kernel.main
+        if bound != "compute" or kernel.on_host or kernel.kernel_class == "grouped":
+            continue
+        share, unaligned = _padding(ctx, node)
+        if not unaligned:
+            continue
+        wasted[node.key] = share * float(seconds)
+        of_layers += float(seconds)
+        widths.update(set(unaligned))
+        for width in set(unaligned):
+            lost[width] = lost.get(width, 0.0) + share * float(seconds)
+    total = sum(wasted.values())
+    if not wasted or total < _LEAST_SHARE * ctx.total_s:
+        return
+    worst = sorted(lost, key=lambda width: -lost[width])
+    multiple = _multiple(ctx)
+    up, down = _rounding(multiple)
+    is_cliff = ctx.device.alignment.mode == "cliff"
+    named = ", ".join(f"{width} to {down(width)} or {up(width)}" for width in worst[:_MAX_WIDTHS])
+    fixes = [
+        Fix(
+            f"fill the channels up to multiples of {multiple}",
+            "exact" if is_cliff else "lossy",
+            _retyped(ctx.graph, set(widths), up),
+        )
+    ]
+    if not is_cliff:
+        fixes.append(
+            Fix(f"round the channels down to multiples of {multiple}", "lossy", _retyped(ctx.graph, set(widths), down))
+        )
+    yield Finding(
+        message=(
+            f"{len(wasted)} layers compute padding for {total / of_layers:.0%} of their time: "
+            f"{worst[0]} channels cost as {up(worst[0])} in {widths[worst[0]]} of them"
+        ),
+        suggestion=f"When retraining, choose multiples of {multiple}: {named} channels.",
+        nodes=tuple(sorted(wasted, key=lambda key: -wasted[key])),
+        places=len(wasted),
+        fixes=tuple(fix for fix in fixes if _is_costed(ctx, fix.edits)),
+        details=tuple(
+            f"{width} channels in {widths[width]} layers: {lost[width] * 1e3:.3g} ms of padding" for width in worst
+        ),
+    )
+
+
+def _multiple(ctx: Context) -> int:
+    return math.lcm(ctx.device.alignment.input_channels, ctx.device.alignment.output_channels)
+
+
+def _rounding(multiple: int) -> tuple[Callable[[int], int], Callable[[int], int]]:
+    return (lambda width: -(-width // multiple) * multiple), (lambda width: max(multiple, width // multiple * multiple))
+
+
+def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
+    """The part of a layer's work that is padding, and its unaligned widths, without those that nobody chooses."""
+    channels = channels_of(ctx.graph, node)
+    if channels is None or not all(map(ctx.graph.is_constant, node.inputs[1:2])):
+        return 0.0, []
+    into, out, is_depthwise, _ = channels
+    alignment = ctx.device.alignment
+    cost, real, unaligned = 1, 1, []
+    for width, multiple, is_chosen in (
+        (into, alignment.input_channels, not is_depthwise and into > 3),
+        (out, alignment.output_channels, not _is_last(ctx.graph, node)),
+    ):
+        if is_chosen:
+            padded = -(-width // multiple) * multiple
+            cost, real = cost * padded, real * width
+            if padded != width:
+                unaligned.append(width)
+    if alignment.mode == "cliff":
+        return (1 - 1 / alignment.cliff_factor if unaligned else 0.0), unaligned
+    return 1 - real / cost, unaligned
+
+
+def _is_last(graph: Graph, node: Node) -> bool:
+    """Nothing but activations and views stands between the layer and an output of the graph."""
+    value = node.outputs[0]
+    for _ in range(8):
+        if value in graph.is_output:
+            return True
+        readers = graph.readers(value)
+        if len(readers) != 1 or readers[0].op_type not in _HEAD:
+            return False
+        value = readers[0].outputs[0]
+    return False
+
+
+def _retyped(graph: Graph, widths: set[int], rounded: Callable[[int], int]) -> tuple[Edit, ...]:
+    """Every activation and layer weight of these widths at its rounded width, each by itself."""
+
+    def at(name: str, axes: tuple[int, ...]) -> Iterator[Edit]:
+        known = graph.type_of(name)
+        if known.is_known and any(known.dims[axis] in widths for axis in axes if axis < len(known.dims)):
+            dims = [
+                rounded(size) if index in axes and size in widths else size for index, size in enumerate(known.dims)
+            ]
+            yield Declare(name, TensorType(known.dtype, tuple(dims)), is_weight=name in graph.weights)
+
+    edits: dict[str, Edit] = {}
+    for node in graph.compute_nodes:
+        for name in node.outputs:
+            rank = graph.type_of(name).rank or 0
+            for edit in at(name, (1,) if rank > 3 else (rank - 1,)) if rank > 1 else ():
+                edits[name] = edit
+        if node.op_type in ANCHORS and len(node.inputs) > 1 and graph.is_constant(node.inputs[1]):
+            for edit in at(weight_of(node), (0, 1)):
+                edits[weight_of(node)] = edit
+    return tuple(edits.values())
+
+
+def _is_costed(ctx: Context, edits: tuple[Edit, ...]) -> bool:
+    """The layers of the edited graph still fit together, so that each has a cost."""
+    after = apply(ctx.graph, edits)
+    costs = CostModel(after, ctx.analysis.target.precision)
+    return all(costs.work(node) is not None for node in after.compute_nodes if node.op_type in ANCHORS)
+
+
+_WIDE = """
+net (float[1,{a},28,28] x) => (float[1,64,28,28] y)
+<float[{a},{a},3,3] w1, float[{a},{a},3,3] w2, float[64,{a},1,1] w3> {{
+  a = Conv<pads = [1, 1, 1, 1]>(x, w1)
+  b = Conv<pads = [1, 1, 1, 1]>(a, w2)
+  y = Conv(b, w3)
+}}
+"""
+VALID = [Valid(_WIDE.format(a=128), device="hi3519")]
+INVALID = [Invalid(_WIDE.format(a=136), device="hi3519", places=2)]

@@ -1,0 +1,133 @@
+"""Tensors of more dims than the device holds: packed attention heads, windows, unfold.
+
+## What it does
+Finds nodes whose operator the device has, but whose tensors have more dims than it holds (`max_rank` in the profile:
+4 on NNIE, Horizon X3, RK3588 and most NPUs, 8 in TensorRT). Channel shuffles are OPS002's; operators that the device
+lacks in any form are OPS001's.
+
+## Why it costs
+A 5-D tensor never comes about on a 4-D machine: the node runs on the host, and what it reads and writes crosses
+twice. Transformers pack queries, keys and values as [N, T, 3, heads, d] and transpose that (DeiT, ViT, Swin), Swin
+cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
+
+## How to fix
+Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
+reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. It is priced where the device runs these;
+three separate products (the weight cut into three) need no Split at all. Windows [N, H/w, w, W/w, w, C] go in two 4-D
+steps: [N·H/w, w, W/w, w·C] with the middle two swapped. Neither needs retraining.
+Silent on devices without a limit, and where the operator does not run there at any rank.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from onnxlint.finding import Finding, Fix
+from onnxlint.graph import Node
+from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
+from onnxlint.patterns.placement import exceeds_rank
+from onnxlint.rule import Context, Invalid, Rule, Valid
+
+RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for the packed heads, one for everything else."""
+    table, limit = ctx.analysis.target.table, ctx.device.operators.max_rank
+    high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
+    if not high or limit is None:
+        return
+    for shuffle in channel_shuffles(ctx.graph):
+        for node in shuffle.nodes:
+            high.pop(node.key, None)
+    packings = [found for found in packed_heads(ctx.graph) if any(node.key in high for node in found.nodes)]
+    packed = [high.pop(node.key) for found in packings for node in found.nodes if node.key in high]
+    if packed:
+        first = packings[0]
+        edits = tuple(edit for found in packings for edit in four_dimensional(ctx.graph, found))
+        title = f"split the packed heads on their last axis first: 4-D in {len(packings)} places"
+        columns = "" if first.is_outer else " (after reordering the product's columns)"
+        width = ctx.graph.type_of(first.source).shape or ()
+        yield _finding(
+            ctx,
+            packed,
+            len(packings),
+            f"{len(packings)}x packed queries, keys and values in 5-D: {ctx.device.name} holds at most {limit}-D",
+            f"Split {_x(width)} in {len(first.parts)} on the last axis{columns}, then each part\n"
+            f"to {_x(first.shape)}, transposed by {first.perm}. Exact: no retraining.",
+            (Fix(title, "exact", edits),) if ctx.runs(edits) else (),
+        )
+    if high:
+        nodes = list(high.values())
+        ranks = max(_rank(ctx, node) for node in nodes)
+        yield _finding(
+            ctx,
+            nodes,
+            len(nodes),
+            f"{len(nodes)} nodes on tensors of up to {ranks} dims: {ctx.device.name} holds at most {limit}",
+            "Join dims that move together, and move the others in two 4-D steps: a window partition of\n"
+            "[N, H/w, w, W/w, w, C] is [N*H/w, w, W/w, w*C] with its middle dims swapped.",
+            (),
+        )
+
+
+def _finding(
+    ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fixes: tuple[Fix, ...]
+) -> Finding:
+    counted = Counter(node.op_type for node in nodes)
+    hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
+    return Finding(
+        message=message,
+        suggestion=suggestion,
+        nodes=tuple(node.key for node in nodes),
+        places=places,
+        fixes=fixes,
+        severity="error" if hosted else "warning",
+        details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
+    )
+
+
+def _rank(ctx: Context, node: Node) -> int:
+    return max(ctx.graph.type_of(name).rank or 0 for name in (*node.inputs, *node.outputs) if name)
+
+
+def _x(shape: tuple[int | None, ...]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+_PACKED = """
+attention (float[1,197,192] x) => (float[1,3,197,197] y)
+<float[192,576] w, int64[5] s = {1,197,3,3,64}> {
+  p = MatMul(x, w)
+  r = Reshape(p, s)
+  t = Transpose<perm = [2, 0, 3, 1, 4]>(r)
+  zero = Constant<value_int = 0>()
+  one = Constant<value_int = 1>()
+  two = Constant<value_int = 2>()
+  q = Gather<axis = 0>(t, zero)
+  k = Gather<axis = 0>(t, one)
+  v = Gather<axis = 0>(t, two)
+  kt = Transpose<perm = [0, 1, 3, 2]>(k)
+  qk = MatMul(q, kt)
+  qkv = MatMul(qk, v)
+  vt = Transpose<perm = [0, 1, 3, 2]>(v)
+  y = MatMul(qkv, vt)
+}
+"""
+VALID = [
+    Valid(_PACKED, device="t4"),
+    Valid(
+        """
+        heads (float[1,197,192] x) => (float[1,3,197,64] y)
+        <float[192,192] w, int64[4] s = {1,197,3,64}> {
+          q = MatMul(x, w)
+          r = Reshape(q, s)
+          y = Transpose<perm = [0, 2, 1, 3]>(r)
+        }
+        """,
+        device="rk3588",
+    ),
+]
+INVALID = [Invalid(_PACKED, device="rk3588", severity="error")]

@@ -1,0 +1,176 @@
+"""An architecture made for another class of device.
+
+## What it does
+Looks which kind of block takes most of the time, and whether that kind suits the device: depthwise-separable blocks on
+an NPU or GPU, parallel branches on a GPU, dense 3×3 convolutions on a phone's CPU. Then it prices the graph with those
+blocks replaced by the kind that suits, and reports what comes out.
+
+## Why it costs
+A MAC is not a MAC. Arrays and tensor cores run a dense convolution near their peak and a depthwise one at a small
+part of it (MobileDets, arXiv 2004.14525: regular convolutions in place of inverted bottlenecks on the Edge TPU and
+DSP). Branches are launches and synchronisation (ShuffleNetV2, arXiv 1807.11164, G3; RepVGG, arXiv 2101.03697). A CPU
+runs separable convolutions about as well as dense ones, and they need an eighth of the MACs (MobileNet, arXiv
+1704.04861, table 4: 70.6 % instead of 71.7 % top-1 with 569 instead of 4866 M).
+
+## How to fix
+Another family, trained anew: CSPNet or RepVGG on NPUs, RepVGG on GPUs, MobileNet or ShuffleNetV2 on phone CPUs. The
+price is of this graph with each block replaced: a separable or branched block by a dense convolution into few channels
+and a 1×1 behind it, of equal MACs (MobileDets' fused block; its kernel is the block's own); on a CPU a dense
+convolution by a separable one of the same channels (an eighth of the MACs, another accuracy). It says nothing of
+accuracy. A warning where, at equal MACs, it gains more than 20 % at the low end of its range, else an info: an eighth
+of the MACs is another network, and no reason to fail a build.
+Silent where the profile makes CNV001 silent (the vendor supports depthwise), where the blocks take less than half of
+the time, and where the replacement gains less than 5 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from onnxlint.analysis import Analysis
+from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove, Severity
+from onnxlint.graph import Graph
+from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.tensor import TensorType, UnknownShape
+from onnxlint.whatif import EditError, saving
+
+RULE = Rule(code="STR006", name="architecture-mismatch", severity="info")
+_DOMINANT, _LEAST_GAIN, _WARNING_GAIN = 0.5, 0.05, 0.2
+_SUITS = {"npu": "CSPNet or RepVGG", "dsp": "CSPNet or RepVGG", "gpu": "RepVGG", "cpu": "MobileNet or ShuffleNetV2"}
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for the kind of block that gains most from being replaced."""
+    depthwise = ctx.device.rules.get("CNV001")
+    kinds: list[tuple[str, str, Iterator[Block], Callable[[Context, Block], list[Edit]]]] = []
+    if ctx.device.kind in ("npu", "dsp", "gpu") and not (depthwise is not None and depthwise.silent):
+        kinds.append(("depthwise-separable blocks", "fused", separable_blocks(ctx.graph), _fused))
+    if ctx.device.kind == "gpu":
+        kinds.append(("parallel branches", "fused", branched_blocks(ctx.graph), _fused))
+    if ctx.device.kind == "cpu":
+        kinds.append(("dense convolutions", "separable", dense_convolutions(ctx.graph), _separable))
+    for found, wanted, blocks, replaced in kinds:
+        finding = _finding(ctx, found, wanted, _apart(blocks), replaced)
+        if finding is not None:
+            yield finding
+
+
+def _apart(blocks: Iterator[Block]) -> list[Block]:
+    """The blocks without those that share a node with an earlier one."""
+    taken: set[str] = set()
+    kept: list[Block] = []
+    for block in blocks:
+        keys = {node.key for node in block.nodes}
+        if taken.isdisjoint(keys):
+            taken |= keys
+            kept.append(block)
+    return kept
+
+
+def _finding(
+    ctx: Context, found: str, wanted: str, blocks: list[Block], replaced: Callable[[Context, Block], list[Edit]]
+) -> Finding | None:
+    nodes = [node for block in blocks for node in block.nodes]
+    share = ctx.share(nodes)
+    if share < _DOMINANT or ctx.analysis.placement.on_host & {node.key for node in nodes}:
+        return None
+    try:
+        edits = tuple(edit for block in blocks for edit in replaced(ctx, block))
+        gain = ctx.analysis.spread(saving(ctx.analysis, edits))
+    except (EditError, UnknownShape):
+        return None
+    if gain[0] < _LEAST_GAIN * ctx.total_s:
+        return None
+    is_alike = wanted == "fused"
+    severity: Severity = "warning" if is_alike and gain[1] > _WARNING_GAIN * ctx.total_s else "info"
+    family = _SUITS[ctx.device.kind]
+    priced = "equal MACs" if is_alike else "the same channels"
+    return Finding(
+        message=f"{len(blocks)} {found} take {share:.0%} of the time: not the kind of block that {ctx.device.name} runs best",
+        suggestion=f"Train a network of the kind that suits it ({family}). Priced: {wanted} blocks of {priced} here.",
+        nodes=tuple(node.key for node in nodes),
+        places=len(blocks),
+        fixes=(Fix(f"{wanted} blocks of {priced}, as in {family}", "advice", edits),),
+        severity=severity,
+    )
+
+
+def _fused(ctx: Context, block: Block) -> list[Edit]:
+    """A dense convolution with the block's window into few channels, then 1×1: as many MACs as the block."""
+    graph = ctx.graph
+    known, out = graph.type_of(block.source), graph.type_of(block.output)
+    into, places = known.dims[1], out.elements // out.dims[1]
+    macs = sum(work.macs for node in block.nodes if (work := ctx.analysis.costs.work(node)) is not None)
+    window = math.prod(block.kernel)
+    multiple = ctx.device.alignment.output_channels
+    width = max(1, round(macs / (places * (into * window + out.dims[1])) / multiple)) * multiple
+    middle, active = f"{block.output}/dense", f"{block.output}/active"
+    kernel, point = f"{block.output}/window", f"{block.output}/point"
+    shape = TensorType(out.dtype, (out.dims[0], width, *out.dims[2:]))
+    ones = (1,) * len(block.kernel)
+    return [
+        *(Remove(node.key) for node in block.nodes),
+        Declare(kernel, TensorType(out.dtype, (width, into, *block.kernel)), is_weight=True),
+        Declare(point, TensorType(out.dtype, (out.dims[1], width, *ones)), is_weight=True),
+        Declare(middle, shape),
+        Declare(active, shape),
+        Insert("Conv", (block.source, kernel), (middle,), (("strides", _strides(graph, block)), *_pads(block))),
+        Insert("Relu", (middle,), (active,)),
+        Insert("Conv", (active, point), (block.output,)),
+    ]
+
+
+def _separable(ctx: Context, block: Block) -> list[Edit]:
+    """A depthwise convolution with the block's window, then 1×1, of the same channels."""
+    graph = ctx.graph
+    known, out = graph.type_of(block.source), graph.type_of(block.output)
+    into = known.dims[1]
+    middle, kernel, point = (f"{block.output}/{word}" for word in ("depthwise", "window", "point"))
+    ones = (1,) * len(block.kernel)
+    return [
+        *(Remove(node.key) for node in block.nodes),
+        Declare(kernel, TensorType(out.dtype, (into, 1, *block.kernel)), is_weight=True),
+        Declare(point, TensorType(out.dtype, (out.dims[1], into, *ones)), is_weight=True),
+        Declare(middle, TensorType(out.dtype, (out.dims[0], into, *out.dims[2:]))),
+        Insert(
+            "Conv",
+            (block.source, kernel),
+            (middle,),
+            (("group", into), ("strides", _strides(graph, block)), *_pads(block)),
+        ),
+        Insert("Conv", (middle, point), (block.output,)),
+    ]
+
+
+def _strides(graph: Graph, block: Block) -> list[int]:
+    before, after = graph.type_of(block.source).dims[2:], graph.type_of(block.output).dims[2:]
+    return [max(1, round(old / new)) if new else 1 for old, new in zip(before, after, strict=True)]
+
+
+def _pads(block: Block) -> tuple[tuple[str, list[int]], ...]:
+    return (("pads", [size // 2 for size in block.kernel] * 2),)
+
+
+_SEPARABLE = """
+net (float[1,128,56,56] x) => (float[1,128,56,56] y)
+<float[128,1,3,3] d1, float[128,128,1,1] p1, float[128,1,3,3] d2, float[128,128,1,1] p2> {
+  a = Conv<group = 128, pads = [1, 1, 1, 1]>(x, d1)
+  b = Relu(a)
+  c = Conv(b, p1)
+  e = Relu(c)
+  f = Conv<group = 128, pads = [1, 1, 1, 1]>(e, d2)
+  g = Relu(f)
+  y = Conv(g, p2)
+}
+"""
+_DENSE = """
+net (float[1,128,56,56] x) => (float[1,128,56,56] y)
+<float[128,128,3,3] w> {
+  a = Conv<pads = [1, 1, 1, 1]>(x, w)
+  y = Relu(a)
+}
+"""
+VALID = [Valid(_SEPARABLE, device="x3"), Valid(_SEPARABLE, device="cortex-a76"), Valid(_DENSE, device="t4")]
+INVALID = [Invalid(_SEPARABLE, device="hi3519", places=2), Invalid(_DENSE, device="cortex-a76", severity="info")]
