@@ -76,7 +76,7 @@ class Analysis:
     def _load(self, index: int, machine: Machine) -> Load:
         kernel, cost = self.kernels[index], self.kernel_costs[index]
         if kernel.on_host and machine.precision != self.target.precision:
-            cost = CostModel(self.graph, machine.precision).cost(kernel.nodes).scaled(self.target.batch_factor)
+            cost = self._host_costs.cost(kernel.nodes).scaled(self.target.batch_factor)
         factor = self.target.batch_factor
         load = load_of(kernel, cost, self.costs, machine.device, self._kept_bytes(index))
         if factor == 1:
@@ -94,6 +94,10 @@ class Analysis:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
         chosen = [i for i, kernel in enumerate(self.kernels) if not kernel.on_host and not kernel.is_free]
         return [self._load(i, self.target.machine) for i in chosen]
+
+    @cached_property
+    def _host_costs(self) -> CostModel:
+        return CostModel(self.graph, self.target.host_machine.precision)
 
     def _kept_bytes(self, index: int) -> int:
         """Bytes of the kernel's activations that stay on chip: small values whose writer and readers are near."""

@@ -196,7 +196,7 @@ class CostModel:
 
     @cached_property
     def unknown(self) -> tuple[Node, ...]:
-        """The run-time nodes, bodies included, whose cost is unknown: no cost function, or shapes that nothing tells."""
+        """The run-time nodes, bodies included, without a known cost: no cost function, or shapes that nothing tells."""
         found = [node for node in self.graph.compute_nodes if self.work(node) is None]
         for node in self.graph.compute_nodes:
             for body in node.bodies.values() if node.is_control_flow else ():

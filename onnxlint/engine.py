@@ -78,6 +78,8 @@ def lint_graph(model: ReadModel, device: Device, rules: Sequence[LoadedRule], se
     target = target_for(device, settings.precision, model.bound.batch_factor)
     analysis = Analysis(model.graph, target)
     findings, problems = _findings(Context(analysis, model.bound.assumed), rules, settings)
+    if analysis.unknown_nodes:
+        problems.append(f"{len(analysis.unknown_nodes)} nodes have no known cost: they are in no total")
     incomplete = (*model.incomplete, *problems)
     shown = [finding for finding in findings if not finding.hidden]
     return Report(

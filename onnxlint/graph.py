@@ -155,7 +155,8 @@ class Graph:
     @cached_property
     def unresolved(self) -> tuple[str, ...]:
         """The values read or returned at run time whose shape is not known, bodies included."""
-        return tuple(
+        inputs = tuple(name for name in self.inputs if name in self._consumers and not self.type_of(name).is_known)
+        return inputs + tuple(
             name
             for graph in self.with_bodies()
             for node in graph.compute_nodes

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from onnxlint.binding import Bound, tensor_of
-from onnxlint.contrib_shapes import contrib_types
+from onnxlint.contrib_shapes import DOMAINS, contrib_types
 from onnxlint.control_flow import infer_control_flow
 from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.values import Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000
+_EXTENDED_OPSET = 17
+_Input = tuple[TensorType | None, Array | None] | None
 
 
 class Walk:
@@ -85,10 +87,13 @@ class Walk:
         if node.op_type == "Constant" and "value" in node.attributes:
             tensor = node.attributes["value"].t
             self.types[node.outputs[0]] = TensorType(tensor.data_type, tuple(tensor.dims))
-        elif node.domain in ("com.microsoft", "com.microsoft.nchwc"):
-            self._merge(node.outputs, contrib_types(node, inputs, self._standard))
+        elif node.domain in DOMAINS:
+            self._merge(node.outputs, contrib_types(node, inputs, self._extended))
         elif self.native:
-            self._merge(node.outputs, self._standard(node, node.op_type, node.domain, node.version, node.inputs))
+            given = [(self.types.get(name), self.values.get(name)) if name else None for name in node.inputs]
+            found = self._standard(node, node.op_type, node.domain, node.version, given)
+            # ONNX Runtime puts some operators of its own into the default domain
+            self._merge(node.outputs, found or contrib_types(node, inputs, self._extended))
 
     def _set_value(self, name: str, value: Array) -> None:
         dtype = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
@@ -101,7 +106,7 @@ class Walk:
                 self.types[name] = new
 
     def _standard(
-        self, node: NodeDef, op_type: str, domain: str, version: int, inputs: tuple[str, ...]
+        self, node: NodeDef, op_type: str, domain: str, version: int, inputs: Sequence[_Input]
     ) -> list[TensorType | None]:
         """The outputs' types by onnx's own inference of one node, as `op_type` of `domain`; equal calls asked once."""
         schema = self._schema(op_type, domain, version)
@@ -110,44 +115,18 @@ class Walk:
         call = (
             *(op_type, domain, version, len(node.outputs)),
             tuple((name, proto.SerializeToString()) for name, proto in node.attributes.items()),
-            tuple((self.types.get(name), _bytes(self.values.get(name))) if name else None for name in inputs),
+            tuple(given and (given[0], _bytes(given[1])) for given in inputs),
         )
         found = self._remembered.get(call)
         if found is None:
-            found = self._asked(node, schema, op_type, domain, version, inputs)
+            found = _asked(node, schema, op_type, domain, version, inputs)
             if len(self._remembered) < _MAX_REMEMBERED:
                 self._remembered[call] = found
         return found
 
-    def _asked(
-        self,
-        node: NodeDef,
-        schema: onnx.defs.OpSchema,
-        op_type: str,
-        domain: str,
-        version: int,
-        inputs: tuple[str, ...],
-    ) -> list[TensorType | None]:
-        proto = onnx.NodeProto(op_type=op_type, domain=domain)
-        proto.input.extend(f"i{n}" if name else "" for n, name in enumerate(inputs))
-        proto.output.extend(f"o{n}" if name else "" for n, name in enumerate(node.outputs))
-        for name, attribute_proto in node.attributes.items():
-            if name in schema.attributes:
-                copy = proto.attribute.add()
-                copy.CopyFrom(attribute_proto)
-                copy.name = name
-        types, data = {}, {}
-        for n, name in enumerate(inputs):
-            if name:
-                types[f"i{n}"] = _type_proto(self.types.get(name))
-                if name in self.values:
-                    data[f"i{n}"] = numpy_helper.from_array(np.ascontiguousarray(self.values[name]))
-        try:
-            imports = [onnx.helper.make_opsetid(domain, version)]
-            found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
-        except Exception:  # what onnx refuses to infer stays unknown, and is listed as such
-            return []
-        return [tensor_of(found[f"o{n}"]) if f"o{n}" in found else None for n in range(len(node.outputs))]
+    def _extended(self, node: NodeDef, op_type: str, types: Sequence[TensorType | None]) -> list[TensorType | None]:
+        """As the standard operator on inputs of these types."""
+        return self._standard(node, op_type, "", _EXTENDED_OPSET, [(kind, None) for kind in types])
 
     def _schema(self, op_type: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
         key = (op_type, domain, version)
@@ -157,6 +136,31 @@ class Walk:
             except onnx.defs.SchemaError:
                 self._schemas[key] = None
         return self._schemas[key]
+
+
+def _asked(
+    node: NodeDef, schema: onnx.defs.OpSchema, op_type: str, domain: str, version: int, inputs: Sequence[_Input]
+) -> list[TensorType | None]:
+    proto = onnx.NodeProto(op_type=op_type, domain=domain)
+    proto.input.extend(f"i{n}" if given else "" for n, given in enumerate(inputs))
+    proto.output.extend(f"o{n}" if name else "" for n, name in enumerate(node.outputs))
+    for name, attribute in node.attributes.items():
+        if name in schema.attributes:
+            copy = proto.attribute.add()
+            copy.CopyFrom(attribute)
+            copy.name = name
+    types, data = {}, {}
+    for n, given in enumerate(inputs):
+        if given:
+            types[f"i{n}"] = _type_proto(given[0])
+            if given[1] is not None:
+                data[f"i{n}"] = numpy_helper.from_array(np.ascontiguousarray(given[1]))
+    try:
+        imports = [onnx.helper.make_opsetid(domain, version)]
+        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
+    except Exception:  # what onnx refuses to infer stays unknown, and is listed as such
+        return []
+    return [tensor_of(found[f"o{n}"]) if f"o{n}" in found else None for n in range(len(node.outputs))]
 
 
 def _bytes(value: Array | None) -> object:

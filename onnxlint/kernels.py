@@ -5,11 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from onnxlint.device import Device, Fusion, KernelClass
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
-from onnxlint.placement import Placement
+
+if TYPE_CHECKING:
+    from onnxlint.placement import Placement
 from onnxlint.quantization import integer_sources, is_same_grid
 
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})

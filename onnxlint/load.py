@@ -17,12 +17,14 @@ from typing import BinaryIO
 import onnx
 from google.protobuf.message import DecodeError
 
+from onnxlint.tensor import dtype_bits
 from onnxlint.text import printable, text
-from onnxlint.wire import WireError, strip_tensors
+from onnxlint.wire import LENGTH_KEY, WireError, strip_tensors
 
 DEFAULT_MAX_FILE_MB = 16_384
 MAX_GRAPH_MB = 1_024
 MAX_OPSET = 100_000
+MAX_ELEMENTS = 1 << 48
 STDIN = "-"
 _LFS_POINTER = b"version https://git-lfs"
 _FIRST_IR_WITH_OPSETS = 3
@@ -152,6 +154,32 @@ def _check_model(proto: onnx.ModelProto) -> None:
             if not 1 <= entry.version <= MAX_OPSET:
                 domain = printable(text(entry.domain)) or "ai.onnx"
                 raise LoadError(f"is no valid model: it asks for version {entry.version} of {domain}'s operators")
+    for tensor in proto.graph.initializer:
+        _check_tensor(tensor)
+
+
+def _check_tensor(tensor: onnx.TensorProto) -> None:
+    """Refuse a tensor that can't be: it would be counted, and priced, as what it claims to be."""
+    elements, name = 1, printable(text(tensor.name))
+    for dim in tensor.dims:
+        elements *= dim
+        if dim < 0 or elements > MAX_ELEMENTS:
+            raise LoadError(f"is no valid model: the tensor {name!r} has the dims {printable(str(list(tensor.dims)))}")
+    held = stored_bytes(tensor)
+    bits = dtype_bits(tensor.data_type)
+    if held and bits and held != (elements * bits + 7) // 8:
+        raise LoadError(
+            f"is damaged: the tensor {name!r} holds {held} bytes, its dims take {(elements * bits + 7) // 8} "
+            "(fetch or export it again)"
+        )
+
+
+def stored_bytes(tensor: onnx.TensorProto) -> int:
+    """The bytes of the tensor's `raw_data` in the file, cut out or not; 0 where it has none."""
+    if tensor.raw_data:
+        return len(tensor.raw_data)
+    length = next((text(entry.value) for entry in tensor.external_data if entry.key == LENGTH_KEY), "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
 def _not_a_model(data: memoryview) -> str:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onnxlint.device import Device
-from onnxlint.graph import Graph
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import ANCHORS, ATTENTION, RECURRENT
 from onnxlint.support import Support, SupportTable
+
+WORTH_LEAVING = ANCHORS | ATTENTION | RECURRENT
+"""Operators that the device takes back from the host, however few they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,12 @@ class Placement:
 
 
 def place(graph: Graph, device: Device, table: SupportTable) -> Placement:
-    """Place the graph's run-time nodes: what the device does not support falls to its host."""
+    """Place the graph's run-time nodes: what the device does not support falls to its host.
+
+    What lies between two stretches of the host and holds no convolution or matrix product stays there as well:
+    runtimes don't hand over for a few element-wise operators, they have a least size of a partition.
+    """
     support: dict[str, Support] = {}
-    level: dict[str, int] = {}
     on_host: set[str] = set()
     after_first = False
     for node in graph.compute_nodes:
@@ -43,13 +50,56 @@ def place(graph: Graph, device: Device, table: SupportTable) -> Placement:
         if found.status == "unsupported" or (after_first and device.operators.one_partition):
             on_host.add(node.key)
             after_first = True
-        here = node.key in on_host
-        level[node.key] = max(
-            (
-                level[before.key] + ((before.key in on_host) != here)
-                for name in node.inputs
-                if name and (before := graph.producer(name)) is not None and before.role == "compute"
-            ),
-            default=1 if here else 0,
-        )
+    level = _levels(graph, on_host)
+    while on_host and (kept := _not_worth_leaving(graph, on_host, level)):
+        on_host |= kept
+        level = _levels(graph, on_host)
     return Placement(support, frozenset(on_host), level)
+
+
+def _levels(graph: Graph, on_host: set[str]) -> dict[str, int]:
+    level: dict[str, int] = {}
+    for node in graph.compute_nodes:
+        here = node.key in on_host
+        before = _producers(graph, node)
+        level[node.key] = max((level[b.key] + ((b.key in on_host) != here) for b in before), default=1 if here else 0)
+    return level
+
+
+def _producers(graph: Graph, node: Node) -> list[Node]:
+    found = [graph.producer(name) for name in node.inputs if name]
+    return [before for before in found if before is not None and before.role == "compute"]
+
+
+def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]) -> set[str]:
+    """The device's nodes in stretches without a convolution or matrix product that the host feeds and reads.
+
+    A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
+    """
+    parent: dict[str, str] = {}
+    worth: set[str] = set()
+    fed: set[str] = set()
+    read: set[str] = set()
+
+    def stretch(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = key = parent[parent[key]]
+        return key
+
+    for node in graph.compute_nodes:
+        before = _producers(graph, node)
+        if node.key in on_host:
+            read.update(other.key for other in before if other.key not in on_host)
+            continue
+        parent[node.key] = node.key
+        for other in before:
+            if other.key in on_host:
+                fed.add(node.key)
+            elif level[other.key] == level[node.key]:
+                parent[stretch(other.key)] = stretch(node.key)
+        ends = any(name in graph.inputs for name in node.inputs) or any(name in graph.is_output for name in node.outputs)
+        if ends or node.bodies or node.op_type in WORTH_LEAVING:
+            worth.add(node.key)
+    busy = {stretch(key) for key in worth}
+    light = {stretch(key) for key in fed} & {stretch(key) for key in read} - busy
+    return {key for key in parent if stretch(key) in light}

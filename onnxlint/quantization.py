@@ -16,6 +16,7 @@ PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM
 """Operators that have an integer form whatever follows them."""
 _INTEGERS = QUANTIZED | {4, 5}
 _THROUGH = ELEMENTWISE | VIEWS
+_PARTS = VIEWS | {"Split"}
 
 
 def integer_sources(graph: Graph) -> Mapping[str, Node]:
@@ -25,16 +26,20 @@ def integer_sources(graph: Graph) -> Mapping[str, Node]:
     takes = _readers_of_integers(graph)
     found: dict[str, Node] = {}
     for node in graph.compute_nodes:
-        if not node.inputs or len(node.outputs) != 1 or node.outputs[0] in graph.is_output:
-            continue
         source = None
+        if not node.inputs:
+            continue
         if node.op_type == "DequantizeLinear" and graph.type_of(node.inputs[0]).dtype in _INTEGERS:
             source = node
-        elif node.op_type in VIEWS and node.domain == "":
+        elif node.op_type in _PARTS and node.domain == "":
             source = found.get(node.inputs[0])
-        if source is not None and all(reader.key in takes for reader in graph.consumers(node.outputs[0])):
-            found[node.outputs[0]] = source
+        if source is not None and all(_is_read_by(graph, name, takes) for name in node.outputs):
+            found |= dict.fromkeys(node.outputs, source)
     return found
+
+
+def _is_read_by(graph: Graph, name: str, takes: set[str]) -> bool:
+    return name not in graph.is_output and all(reader.key in takes for reader in graph.consumers(name))
 
 
 def integer_bits(graph: Graph, source: Node) -> int:

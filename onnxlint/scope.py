@@ -17,7 +17,7 @@ from onnxlint.load import LoadError
 from onnxlint.text import printable, text
 
 MAX_NODES = 1_000_000
-MAX_INLINED_NODES = 200_000
+MAX_INLINED_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NAME_CHARACTERS = 1 << 27
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})

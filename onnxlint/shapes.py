@@ -72,20 +72,24 @@ def _walk(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, *, native: bool
     return walk
 
 
-def _infer_natively(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, walk: Walk) -> None:
+def _infer_natively(model: onnx.ModelProto, graph: GraphDef, bound: Bound, walk: Walk) -> None:
     """Whole-model inference by onnx, on a model whose inputs are bound and whose own claims are left out.
 
-    It changes `proto`, which in the child is a copy already.
+    It changes `model`, which in the child is a copy already.
     """
-    model = proto
     del model.graph.value_info[:]
     for info in model.graph.input:
         name = info.name if isinstance(info.name, str) else ""
         if name in bound.types and info.type.WhichOneof("value") == "tensor_type":
             _write_shape(info.type.tensor_type, bound.types[name])
-    for info in model.graph.output:
+    outputs = [(info, info.type.tensor_type.elem_type) for info in model.graph.output]
+    del model.graph.output[:]  # not changed in place: `graph` knows them as declared
+    for info, element in outputs:
+        added = model.graph.output.add(name=info.name)
         if info.type.WhichOneof("value") == "tensor_type":
-            info.type.tensor_type.ClearField("shape")
+            added.type.tensor_type.elem_type = element
+        else:
+            added.type.CopyFrom(info.type)
     for tensor in model.graph.initializer:
         tensor.ClearField("data_location")
         del tensor.external_data[:]

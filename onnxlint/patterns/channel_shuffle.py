@@ -6,7 +6,6 @@ queries, keys and values, windows, unfold and pixel shuffle move other axes too:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 

@@ -39,7 +39,7 @@ def is_depthwise(graph: Graph, node: Node) -> bool:
 
 def passes(graph: Graph, node: Node) -> bool:
     """A permutation of axis 1 may cross the node (its own constants are permuted with it)."""
-    if node.domain or len(node.outputs) > 1 and any(node.outputs[1:]):
+    if node.domain or any(node.outputs[1:]):
         return False
     if node.op_type in UNARY or node.op_type in _POOLS:
         return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnxlint.graph import Graph, Node
 
 JOINS = frozenset({"Concat", "Add", "Sum", "Mul", "Max", "Mean"})
-_MAX_NODES = 256
+_MAX_NODES = 128
 _OUTSIDE = -1
 
 
@@ -17,7 +17,7 @@ _OUTSIDE = -1
 class Region:
     """`joins` (one node, or a run of the same sum), the `inner` nodes that lead nowhere else, and `branches`.
 
-    A branch is a joined value that only the join reads, computed inside. `inputs` are the values that come from outside.
+    A branch is a joined value that only the join reads, computed inside. `inputs` are the values from outside.
     """
 
     joins: tuple[Node, ...]

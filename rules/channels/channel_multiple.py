@@ -8,7 +8,7 @@ the widths that waste most.
 ## Why it costs
 An array of multiply-accumulators works on fixed blocks of channels: 58 output channels cost as much as 64 on a machine
 that computes 16 at once. MobileDets (arXiv 2004.14525) and the vendors' guides choose widths by such multiples. Where
-the profile says `internal`, the machine pads by itself; where it says `cliff`, unaligned shapes fall to a slower kernel.
+the profile says `internal`, the machine pads by itself; where it says `cliff`, unaligned shapes run slower.
 
 ## How to fix
 Round the widths down, or fill the channels that are paid for already, and retrain: both are priced, each width rounded

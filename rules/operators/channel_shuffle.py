@@ -10,8 +10,8 @@ values, windows, unfold and pixel shuffle move other axes too: they are not repo
 ShuffleNetV1 (arXiv 1707.01083, §3.1) counts a shuffle as free, and in FLOPs it is. A device moves the whole map
 through memory for it, in a launch of its own. Many NPUs can't run it at all: NNIE's Permute takes only the order
 (0,2,3,1) and 4-D tensors, Horizon X3 runs Reshape and Transpose on its CPU. There the network is cut at every shuffle
-and each cut costs two crossings. It is an error where any part of it leaves the device, a warning where its kernels take
-2 % of the time or more, else an info.
+and each cut costs two crossings. It is an error where any part of it leaves the device, a warning where its kernels
+take 2 % of the time or more, else an info.
 
 ## How to fix
 A permutation is linear, so weights can take it. All three ways are exact and need no retraining:
@@ -27,6 +27,7 @@ A permutation is linear, so weights can take it. All three ways are exact and ne
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -37,6 +38,7 @@ from onnxlint.rule import Context, Invalid, Rule, Valid
 
 RULE = Rule(code="OPS002", name="channel-shuffle", severity="warning")
 _WARNING_SHARE = 0.02
+_ONCE = "each branch once by its readers"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -55,15 +57,9 @@ def check(ctx: Context) -> Iterator[Finding]:
     else:
         message = f"{many}: {seconds[0] / ctx.total_s if ctx.total_s else 0:.0%} of the time to reorder channels"
     fixes = tuple(fix for fix in _fixes(ctx, shuffles, bool(leaving)) if ctx.runs(fix.edits))
-    macs = sum(_macs(shuffle) for shuffle in shuffles)
-    folded = sum(fold(ctx.graph, shuffle) is not None for shuffle in shuffles)
     yield Finding(
         message=message,
-        suggestion=(
-            f"Weights can take the order: fold it into the dense convolutions beside {folded} of {len(shuffles)} places;\n"
-            f"elsewhere split each branch once by its readers, or permute with a 1x1 convolution (+{macs / 1e6:.4g} M MACs\n"
-            f"over {len(shuffles)} places). Exact: no retraining."
-        ),
+        suggestion=_advice(ctx, shuffles, fixes),
         nodes=tuple(node.key for node in nodes),
         places=len(shuffles),
         fixes=fixes,
@@ -93,20 +89,27 @@ def _fixes(ctx: Context, shuffles: Sequence[ChannelShuffle], leaves: bool) -> It
         if replaced and ctx.runs(edits):
             others = [(convolved | folded)[shuffle] for shuffle in shuffles if shuffle not in replaced]
             cut = "Slice" if slices else "Split"
-            title = f"{cut} each branch once by its readers, fold the order into the weights ({len(replaced)} places)"
+            title = f"{cut} {_ONCE}, fold the order into the weights ({len(replaced)} places)"
             yield Fix(title, "exact", (*edits, *_flat(others)))
             return
 
 
+def _advice(ctx: Context, shuffles: Sequence[ChannelShuffle], fixes: Sequence[Fix]) -> str:
+    """What weights can take here, in numbers."""
+    folded = sum(fold(ctx.graph, shuffle) is not None for shuffle in shuffles)
+    once = len(split_once(ctx.graph, shuffles)[1]) if any(_ONCE in fix.title for fix in fixes) else 0
+    macs = sum(math.prod(shuffle.shape) * shuffle.channels for shuffle in shuffles)
+    lines = ["Let the weights around take the order; exact, no retraining:"]
+    if once:
+        lines.append(f"split {_ONCE} ({once} of {len(shuffles)} places), or")
+    ways = [f"fold it into the dense convolutions beside {folded} of {len(shuffles)}"] if folded else []
+    if folded < len(shuffles):
+        ways.append(f"a 1x1 permutation convolution each (+{macs / 1e6:.4g} M MACs for all)")
+    return "\n".join([*lines, "; ".join(ways)])
+
+
 def _flat(edits: Iterable[list[Edit]]) -> tuple[Edit, ...]:
     return tuple(edit for some in edits for edit in some)
-
-
-def _macs(shuffle: ChannelShuffle) -> int:
-    size = 1
-    for extent in shuffle.shape:
-        size *= extent
-    return size * shuffle.channels
 
 
 def _short(reason: str) -> str:
@@ -115,7 +118,8 @@ def _short(reason: str) -> str:
 
 _UNIT = """
 unit (float[1,116,28,28] x) => (float[1,116,28,28] y)
-<float[58,116,1,1] w1, float[58,116,1,1] w2, float[116,116,1,1] w3, int64[5] s5 = {1,2,58,28,28}, int64[4] s4 = {1,116,28,28}> {
+<float[58,116,1,1] w1, float[58,116,1,1] w2, float[116,116,1,1] w3,
+ int64[5] s5 = {1,2,58,28,28}, int64[4] s4 = {1,116,28,28}> {
   a = Conv(x, w1)
   b = Conv(x, w2)
   c = Concat<axis = 1>(a, b)

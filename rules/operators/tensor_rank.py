@@ -13,8 +13,8 @@ cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
 ## How to fix
 Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. It is priced where the device runs these;
-three separate products (the weight cut into three) need no Split at all. Windows [N, H/w, w, W/w, w, C] go in two 4-D
-steps: [N·H/w, w, W/w, w·C] with the middle two swapped. Neither needs retraining.
+three separate products (the weight cut into three) need no Split at all. A window partition of [N, H/w, w, W/w, w, C]
+is one 4-D step: [N·H/w, w, W/w, w·C] with the middle two swapped. Neither needs retraining.
 Silent on devices without a limit, and where the operator does not run there at any rank.
 """
 
@@ -54,7 +54,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             ctx,
             packed,
             len(packings),
-            f"{len(packings)}x packed queries, keys and values in 5-D: {ctx.device.name} holds at most {limit}-D",
+            f"attention heads packed in 5-D in {len(packings)} places: {ctx.device.name} holds at most {limit}-D",
             f"Split {_x(width)} in {len(first.parts)} on the last axis{columns}, then each part\n"
             f"to {_x(first.shape)}, transposed by {first.perm}. Exact: no retraining.",
             (Fix(title, "exact", edits),) if ctx.runs(edits) else (),
@@ -66,9 +66,9 @@ def check(ctx: Context) -> Iterator[Finding]:
             ctx,
             nodes,
             len(nodes),
-            f"{len(nodes)} nodes on tensors of up to {ranks} dims: {ctx.device.name} holds at most {limit}",
-            "Join dims that move together, and move the others in two 4-D steps: a window partition of\n"
-            "[N, H/w, w, W/w, w, C] is [N*H/w, w, W/w, w*C] with its middle dims swapped.",
+            f"tensors of up to {ranks} dims in {len(nodes)} places: {ctx.device.name} holds at most {limit}-D",
+            "Join the dims that move together: a window partition of [N, H/w, w, W/w, w, C] is\n"
+            "[N*H/w, w, W/w, w*C] with its middle dims swapped, in 4-D.",
             (),
         )
 

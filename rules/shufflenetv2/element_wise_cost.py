@@ -7,18 +7,20 @@ reports them from 5 % of the latency up, and looks for those that can vanish.
 
 ## Why it costs
 G4 of ShuffleNetV2 (arXiv 1807.11164): such operators "have small FLOPs but relatively heavy" memory access. A ReLU
-reads and writes every element for one operation on it. In its Table 4, a stack of ten bottleneck units gains 17 % at 32
-channels on a GTX 1080 Ti (2427 to 2842 batches a second) without ReLU and shortcut, 17 % on a Snapdragon 810 (56.7 to
-66.3 images a second). What the device computes inside a convolution's kernel costs next to nothing and is not counted.
+reads and writes every element for one operation on it. In its Table 4, a stack of ten bottleneck units gains 17 % at
+32 channels on a GTX 1080 Ti (2427 to 2842 batches a second) without ReLU and shortcut, 17 % on a Snapdragon 810 (56.7
+to 66.3 images a second). What the device computes inside a convolution's kernel costs next to nothing and is not
+counted.
 
 ## How to fix
-Exact: an activation behind a Concat moves before it, into the convolutions that feed it. With retraining: an activation
-that the device does not fuse becomes one that it does; the ReLU behind a shortcut's Add, which no convolution
-takes in where residual sums are not fused, is left out. Each is priced for all its places together.
+Exact: an activation behind a Concat moves before it, into the convolutions that feed it. With retraining: an
+activation that the device does not fuse becomes one that it does; the ReLU behind a shortcut's Add, which no
+convolution takes in where residual sums are not fused, is left out. Each is priced for all its places together.
 
 ## Where it is silent
-Below 5 % of the latency; on what runs on the host (OPS001); on depthwise convolutions, which the paper counts here too
-(CNV001). Where nothing can vanish it is an info: fewer shortcuts and concatenations are a matter of the architecture.
+Below 5 % of the latency; on what runs on the host (OPS001); on depthwise convolutions, which the paper counts here
+too (CNV001). Where nothing can vanish it is an info: fewer shortcuts and concatenations are a matter of the
+architecture.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Pointwise convolutions whose unequal widths cost memory access
 
 ## What it does
-For each 1x1 convolution that waits for memory on this device, compares the elements it moves,
-`hw_in·c1 + hw_out·c2 + c1·c2`, with the least that its multiply-accumulates B allow, `2·sqrt(hw_in·B) + B/hw_out`,
-and prices a convolution of that equal width in its place. The convolutions that would gain are one finding.
+For each 1x1 convolution that waits for memory on this device, compares the elements it moves, `hw_in·c1 + hw_out·c2 +
+c1·c2`, with the least that its multiply-accumulates B allow, `2·sqrt(hw_in·B) + B/hw_out`, and prices a convolution
+of that equal width in its place. The convolutions that would gain are one finding.
 
 ## Why it costs
-G1 of ShuffleNetV2 (arXiv 1807.11164): a 1x1 convolution has B = hw·c1·c2 multiply-accumulates and moves
-MAC = hw(c1 + c2) + c1·c2 elements. By the inequality of the means MAC ≥ 2·sqrt(hw·B) + B/hw (its equation 1), with
-equality where c1 = c2. At a stride hw_in and hw_out differ; the bound above is the same inequality with both, and is
-reached at hw_in·c1 = hw_out·c2. Its Table 1 stacks ten pairs c1→c2→c1 at 56x56 and equal MACs: from 1:1 to 1:12 the rate
-falls from 1480 to 748 batches a second on a GTX 1080 Ti, from 76.2 to 57.6 images a second on a Snapdragon 810.
+G1 of ShuffleNetV2 (arXiv 1807.11164): a 1x1 convolution has B = hw·c1·c2 multiply-accumulates and moves MAC = hw(c1 +
+c2) + c1·c2 elements. By the inequality of the means MAC ≥ 2·sqrt(hw·B) + B/hw (its equation 1), with equality where
+c1 = c2. At a stride hw_in and hw_out differ; the bound above is the same inequality with both, and is reached at
+hw_in·c1 = hw_out·c2. Its Table 1 stacks ten pairs c1→c2→c1 at 56x56 and equal MACs: from 1:1 to 1:12 the rate falls
+from 1480 to 748 batches a second on a GTX 1080 Ti, from 76.2 to 57.6 images a second on a Snapdragon 810.
 
 ## How to fix
 Bring the widths of a block's 1x1 convolutions together: c1→c2→c1 becomes c→c→c with c = sqrt(c1·c2), the same
@@ -18,8 +18,8 @@ multiply-accumulates, and nearer to the bound. The finding gives c for the worst
 architecture, so advice: the price is that of the 1x1 kernels alone, each with the widths of its neighbours unchanged.
 
 ## Where it is silent
-On convolutions that wait for arithmetic or for their launch: there the bytes are not what costs. The ratio alone is no
-reason either: most layers of MobileNetV2 exceed 1.2 everywhere; the price decides.
+On convolutions that wait for arithmetic or for their launch: there the bytes are not what costs. The ratio alone is
+no reason either: most layers of MobileNetV2 exceed 1.2 everywhere; the price decides.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         return
     moved, least = sum(p.conv.accessed for p in worst), sum(bound(p.conv) for p in worst)
     yield Finding(
-        message=f"{len(worst)} memory-bound 1x1 convolutions move {moved / least:.2f}x the elements that equal widths need",
+        message=f"{len(worst)} memory-bound 1x1 convolutions move {moved / least:.2f}x the elements of equal widths",
         suggestion=f"{moved / 1e6:.2f} M elements moved, {least / 1e6:.2f} M at equal widths and the same MACs "
         f"(c = sqrt(c1*c2)).\nWorst: {worst[0]}.",
         nodes=tuple(place.conv.node.key for place in worst),

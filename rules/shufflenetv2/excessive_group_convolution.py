@@ -2,22 +2,22 @@
 
 ## What it does
 Compares each grouped (not depthwise) convolution with the dense one of the same multiply-accumulates, whose two
-widths are 1/sqrt(g) of the grouped one's: where it moves at least 1.2 times the elements
-`hw_in·c1 + hw_out·c2 + K²·c1·c2/g`, both are priced on this device, and so are the group numbers in between. The
-convolutions that the dense form outruns are one finding.
+widths are 1/sqrt(g) of the grouped one's: where it moves at least 1.2 times the elements `hw_in·c1 + hw_out·c2 +
+K²·c1·c2/g`, both are priced on this device, and so are the group numbers in between. The convolutions that the dense
+form outruns are one finding.
 
 ## Why it costs
-G2 of ShuffleNetV2 (arXiv 1807.11164): a 1x1 group convolution has B = hw·c1·c2/g multiply-accumulates and moves
-MAC = hw(c1 + c2) + c1·c2/g = hw·c1 + B·g/c1 + B/hw elements (its equation 2): at equal B it grows with g. K² is the
-same count for a larger kernel. In its Table 2, ten 1x1 layers at 56x56 and equal MACs run at 2451 batches a second
-with one group, 1725 with two and 1026 with four (GTX 1080 Ti); "up to 30 % slower on ARM" with eight. Besides, few
+G2 of ShuffleNetV2 (arXiv 1807.11164): a 1x1 group convolution has B = hw·c1·c2/g multiply-accumulates and moves MAC =
+hw(c1 + c2) + c1·c2/g = hw·c1 + B·g/c1 + B/hw elements (its equation 2): at equal B it grows with g. K² is the same
+count for a larger kernel. In its Table 2, ten 1x1 layers at 56x56 and equal MACs run at 2451 batches a second with
+one group, 1725 with two and 1026 with four (GTX 1080 Ti); "up to 30 % slower on ARM" with eight. Besides, few
 channels a group leave wide multiply-accumulate arrays unfilled.
 
 ## How to fix
-Fewer groups and fewer channels, the same multiply-accumulates. The finding names the largest group number that costs at most
-5 % more than the dense form on this device, beside the rule of thumb g ≤ floor(sqrt(C)) that is attributed to
-ShuffleNetV1 (not checked in that paper). Groups buy width for accuracy: the network must be retrained, and the narrower
-one may be less accurate, so this is advice.
+Fewer groups and fewer channels, the same multiply-accumulates. The finding names the largest group number that costs
+at most 5 % more than the dense form on this device, beside the rule of thumb g ≤ floor(sqrt(C)) that is attributed to
+ShuffleNetV1 (not checked in that paper). Groups buy width for accuracy: the network must be retrained, and the
+narrower one may be less accurate, so this is advice.
 
 ## Where it is silent
 On depthwise convolutions (CNV001), on the host's layers, and where the grouped form is the faster one.

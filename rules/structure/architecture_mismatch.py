@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from onnxlint.analysis import Analysis
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove, Severity
 from onnxlint.graph import Graph
 from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
@@ -88,7 +87,7 @@ def _finding(
     family = _SUITS[ctx.device.kind]
     priced = "equal MACs" if is_alike else "the same channels"
     return Finding(
-        message=f"{len(blocks)} {found} take {share:.0%} of the time: not the kind of block that {ctx.device.name} runs best",
+        message=f"{found} take {share:.0%} of the time: not the kind of block that {ctx.device.name} runs best",
         suggestion=f"Train a network of the kind that suits it ({family}). Priced: {wanted} blocks of {priced} here.",
         nodes=tuple(node.key for node in nodes),
         places=len(blocks),

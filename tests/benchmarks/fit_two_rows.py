@@ -33,7 +33,7 @@ TOLD_APART = ("conv", "pointwise_to_conv", "depthwise_to_conv", "bandwidth_gb_pe
 Box = dict[str, tuple[float, float]]
 # Of any NPU of this class. conv: ResNet-50 attains 11-34 % of the peak on the three chips, its convolutions no less
 # and hardly more than 0.9. pointwise: 1×1 has less reuse than 3×3, RK3588's tables show 0.4-1 of dense. grouped:
-# between depthwise and dense. gemm: one row of weights per image, mostly a stream from memory. vector_gops: 8 to 128
+# between depthwise and dense. gemm: one row of weights per image, mostly a stream from memory. vector_gops: 16 to 128
 # lanes at about 1 GHz. bandwidth: 3 GB/s (16-bit DDR3) to 20 GB/s (64-bit LPDDR4). overhead: 1 µs (one command
 # stream) to 60 µs (a debug barrier per layer, RK3588).
 PRIOR: Box = {
@@ -42,7 +42,7 @@ PRIOR: Box = {
     "depthwise_to_conv": (1 / 50, 1.0),
     "grouped_to_conv": (0.25, 1.0),
     "gemm": (0.1, 0.4),
-    "vector_gops": (8.0, 128.0),
+    "vector_gops": (16.0, 128.0),
     "bandwidth_gb_per_s": (3.0, 20.0),
     "overhead_us": (1.0, 60.0),
 }

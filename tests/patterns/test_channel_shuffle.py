@@ -75,7 +75,8 @@ SHUFFLES = {
       o = Conv(y, w)
     }""",
     "strided slices": """n (float[1,8,4,4] i) => (float[1,4,4,4] o, float[1,4,4,4] p)
-    <float[8,8,1,1] w, float[4,4,1,1] v, int64[1] zero = {0}, int64[1] one = {1}, int64[1] end = {8}, int64[1] two = {2}> {
+    <float[8,8,1,1] w, float[4,4,1,1] v, int64[1] zero = {0}, int64[1] one = {1},
+     int64[1] end = {8}, int64[1] two = {2}> {
       x = Conv(i, w)
       a = Slice(x, zero, end, one, two)
       b = Slice(x, one, end, one, two)
@@ -98,7 +99,8 @@ SHUFFLES = {
 }
 
 OTHERS = {
-    "pixel shuffle": """n (float[1,16,4,4] x) => (float[1,4,8,8] y) <int64[6] s = {1,4,2,2,4,4}, int64[4] b = {1,4,8,8}> {
+    "pixel shuffle": """n (float[1,16,4,4] x) => (float[1,4,8,8] y)
+    <int64[6] s = {1,4,2,2,4,4}, int64[4] b = {1,4,8,8}> {
       r = Reshape(x, s)
       t = Transpose<perm = [0,1,4,2,5,3]>(r)
       y = Reshape(t, b)

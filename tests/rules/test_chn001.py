@@ -46,7 +46,7 @@ def test_both_roundings_are_priced() -> None:
 
 @pytest.mark.parametrize(
     ("name", "device"),
-    [("resnet18", "t4"), ("repvgg_a0", "t4"), ("mobilenet_v2", "x3"), ("mobilenet_v2", "cortex-a76")],
+    [("resnet18", "t4"), ("repvgg_a0_deploy", "t4"), ("mobilenet_v2", "x3"), ("mobilenet_v2", "cortex-a76")],
 )
 def test_an_architecture_that_fits_is_silent(name: str, device: str) -> None:
     assert lint("STR006", name, device) == []

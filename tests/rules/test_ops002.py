@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 import pytest
 from zoo import build
 
@@ -38,7 +41,7 @@ def test_shufflenets(name: str, device: str, severity: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "repvgg_a0", "vit_tiny", "mobilevit_xs", "efficientformer_l1", "ghostnet"]
+    "name", ["resnet18", "repvgg_a0_deploy", "vit_tiny", "mobilevit_xs", "efficientformer_l1", "ghostnet"]
 )
 @pytest.mark.parametrize("device", ["hi3519", "t4"])
 def test_silent_without_a_shuffle(name: str, device: str) -> None:
@@ -72,3 +75,24 @@ def test_split_once_gives_every_reader_the_channels_it_had() -> None:
         if isinstance(edit, Insert) and edit.op_type == "Split":
             widths = [after.type_of(name).dims[1] for name in edit.outputs]
             assert sum(widths) == after.type_of(edit.inputs[0]).dims[1]
+
+
+def test_split_once_sends_channels_where_the_shuffles_sent_them() -> None:
+    graph = read("shufflenet_v2_x1_0").graph
+    edits, _ = split_once(graph, channel_shuffles(graph))
+    after = apply(graph, edits)
+    joined = [edit for edit in edits if isinstance(edit, Insert) and edit.op_type == "Concat"]
+    found = [sorted(after.type_of(name).dims[1] for name in edit.inputs) for edit in joined]
+    assert sorted(found) == sorted(
+        sent for half, units in ((58, 4), (116, 8), (232, 4)) for sent in sent_by_shuffling(half, units)
+    )
+
+
+def sent_by_shuffling(half: int, units: int) -> Iterator[list[int]]:
+    """How many channels each unit's reader gets of every branch, by following them one by one."""
+    kept = [0] * half
+    for unit in range(units):
+        mixed = [branch for pair in zip(kept, [unit + 1] * half, strict=True) for branch in pair]
+        is_last = unit == units - 1
+        kept, read_now = ([], mixed) if is_last else (mixed[:half], mixed[half:])
+        yield sorted(Counter(read_now).values())

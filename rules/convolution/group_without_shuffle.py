@@ -2,23 +2,24 @@
 
 ## What it does
 Follows the result of each pointwise group convolution through everything that keeps channels where they are
-(activations, BatchNorm, depthwise and grouped convolutions, gates, pooling over space) to the next pointwise group convolution. If
-the two share a division of the channels, each output of the second sees only the inputs of its own group.
+(activations, BatchNorm, depthwise and grouped convolutions, gates, pooling over space) to the next pointwise group
+convolution. If the two share a division of the channels, each output of the second sees only the inputs of its own
+group.
 
 ## Why it costs
 ShuffleNetV1 (arXiv 1707.01083, section 3): with group convolutions stacked, "outputs from a certain channel are only
 derived from a small fraction of input channels"; information does not flow between the groups, which weakens the
-representation (quoted from memory of the paper's text, not checked word by word). The network becomes g thin networks side
-by side that pay for one wide one.
+representation (quoted from memory of the paper's text, not checked word by word). The network becomes g thin networks
+side by side that pay for one wide one.
 
 ## How to fix
-A channel shuffle behind the first convolution, or one dense 1x1 in place of the second. Both cost time instead of saving
-it; the finding is priced with either, on this device. A shuffle has to be trained in, so neither keeps the outputs.
-Two groups of channels may be separate on purpose (two cameras, two tasks): then ignore it.
+A channel shuffle behind the first convolution, or one dense 1x1 in place of the second. Both cost time instead of
+saving it; the finding is priced with either, on this device. A shuffle has to be trained in, so neither keeps the
+outputs. Two groups of channels may be separate on purpose (two cameras, two tasks): then ignore it.
 
 ## Where it is silent
-Where a channel shuffle (any Reshape or Transpose), a Concat, a Split, a dense convolution, a matrix product or the sum
-with another path (a shortcut may bring in channels that were mixed) lies between the two.
+Where a channel shuffle (any Reshape or Transpose), a Concat, a Split, a dense convolution, a matrix product or the
+sum with another path (a shortcut may bring in channels that were mixed) lies between the two.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     ]
     yield Finding(
         message=f"{len(rows)} grouped 1x1 convolutions see only their own group's channels",
-        suggestion=f"{row.second.node.key} reads {channels // row.groups} of {channels} channels per output, the same as "
-        f"{row.first.node.key} before it.\nShuffle the channels between them, or make one of the two dense.",
+        suggestion=f"{row.second.node.key} reads {channels // row.groups} of {channels} channels per output, "
+        f"as {row.first.node.key} does before it.\nShuffle the channels between them, or make one of the two dense.",
         nodes=tuple(dict.fromkeys(conv.node.key for row in rows for conv in (row.first, row.second))),
         places=len(rows),
         fixes=(
@@ -107,9 +108,9 @@ def _reached(graph: Graph, first: ConvSizes) -> Iterator[ConvSizes]:
             second = _grouped(graph, reader)
             if second is not None and node.outputs[0] == reader.inputs[0]:
                 yield second
-            elif conv is not None and conv.groups > 1 and math.gcd(conv.groups, first.groups) > 1:
-                pending.append(reader)
-            elif reader.op_type in _PASSING and _keeps_channels(graph, reader, node.outputs[0]):
+                continue
+            is_separate = conv is not None and conv.groups > 1 and math.gcd(conv.groups, first.groups) > 1
+            if is_separate or (reader.op_type in _PASSING and _keeps_channels(graph, reader, node.outputs[0])):
                 pending.append(reader)
 
 

@@ -14,8 +14,8 @@ ones on an Edge TPU at seven times the operations (read in a summary of the pape
 
 ## How to fix
 Replace the pair by the plain convolution: the finding names the multiply-accumulates before and after. Where nothing
-stands between the two, they merge into one convolution with the same outputs: weight(o,i) = pointwise(o,i)·depthwise(i).
-Else the network must be retrained.
+stands between the two, they merge into one convolution with the same outputs: weight(o,i) =
+pointwise(o,i)·depthwise(i). Else the network must be retrained.
 
 ## Where it is silent
 Where the pair is faster than the plain convolution: with many channels nearly everywhere, on ARM CPUs mostly. Pairs

@@ -1,0 +1,43 @@
+"""CHN002: depthwise-separable pairs against the plain convolution."""
+
+from __future__ import annotations
+
+import pytest
+from linting import found, found_in
+
+PAIR = """pair (float[1,{c},{s},{s}] x) => (float[1,{c},{s},{s}] y) <float[{c},1,3,3] w, float[{c},{c},1,1] v> {{
+    a = Conv <group = {c}, pads = [1,1,1,1]> (x, w)
+    {between}
+    y = Conv ({read}, v)
+}}"""
+
+
+def pair(channels: int, size: int, *, linear: bool = False) -> str:
+    read = "a" if linear else "b"
+    return PAIR.format(c=channels, s=size, between="" if linear else "b = Relu (a)", read=read)
+
+
+def test_few_channels_on_a_large_map_are_found_and_many_on_a_small_one_are_not() -> None:
+    (finding,) = found_in(pair(16, 112), "CHN002", "generic")
+    assert finding.fix is not None
+    assert finding.fix.safety == "lossy"
+    assert finding.saving_s is not None
+    assert 0 < finding.saving_s < finding.latency_s
+    assert found_in(pair(512, 14), "CHN002", "generic") == []
+
+
+def test_the_merge_is_exact_where_nothing_stands_between() -> None:
+    (finding,) = found_in(pair(16, 112, linear=True), "CHN002", "generic")
+    assert finding.fix is not None
+    assert finding.fix.safety == "exact"
+
+
+def test_the_early_blocks_of_mobilenet_pay_most() -> None:
+    (finding,) = found("mobilenet_v2", "CHN002", "hi3519")
+    assert "32->16" in finding.suggestion
+    assert finding.places < 17
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vit_tiny", "squeezenet_1_1"])
+def test_networks_without_pairs_are_silent(name: str) -> None:
+    assert found(name, "CHN002", "t4") == []

@@ -1,0 +1,67 @@
+"""G3: fragmented cells, and the regions that they are."""
+
+from __future__ import annotations
+
+import pytest
+from linting import found, found_in, network
+
+from onnxlint.patterns.regions import regions
+
+
+@pytest.mark.parametrize("device", ["hi3519", "t4"])
+def test_inception_names_its_cells(device: str) -> None:
+    (finding,) = found("inception_v3", "G3", device)
+    assert finding.places == 11
+    assert finding.severity == "warning"
+    assert any("branches" in detail for detail in finding.details)
+
+
+def test_nasnet_cells_that_read_two_earlier_cells_are_found() -> None:
+    (finding,) = found("nasnet_mobile", "G3", "t4")
+    assert finding.places >= 12
+    assert any(detail.startswith("/cells.") for detail in finding.details)
+
+
+def test_googlenet_cells_have_four_branches() -> None:
+    cells = list(regions(network("googlenet").graph, 3))
+    assert len(cells) == 9
+    assert {len(cell.branches) for cell in cells} == {4}
+    assert {len(cell.inputs) for cell in cells} == {1}
+
+
+@pytest.mark.parametrize("device", ["hi3519", "x3", "t4", "cortex-a76"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet50", "se_resnet50", "repvgg_a0_deploy", "mobilenet_v2", "vit_tiny", "densenet121", "vovnet39"],
+)
+def test_regular_networks_are_silent(name: str, device: str) -> None:
+    assert found(name, "G3", device) == []
+
+
+def test_a_cell_of_like_convolutions_is_exactly_one() -> None:
+    text = """like (float[1,32,28,28] x) => (float[1,128,28,28] y)
+    <float[32,32,3,3] w, float[32,32,3,3] v, float[32,32,3,3] u, float[32,32,3,3] t> {
+        a = Conv <pads = [1,1,1,1]> (x, w)
+        ra = Relu (a)
+        b = Conv <pads = [1,1,1,1]> (x, v)
+        rb = Relu (b)
+        c = Conv <pads = [1,1,1,1]> (x, u)
+        rc = Relu (c)
+        d = Conv <pads = [1,1,1,1]> (x, t)
+        rd = Relu (d)
+        y = Concat <axis = 1> (ra, rb, rc, rd)
+    }"""
+    (finding,) = found_in(text, "G3", "t4")
+    assert finding.fix is not None
+    assert finding.fix.safety == "exact"
+    assert finding.saving_s is not None
+    assert finding.saving_s > 0
+    (other,) = found_in(text.replace("rd = Relu (d)", "rd = Sigmoid (d)"), "G3", "t4")
+    assert other.fix is not None
+    assert other.fix.safety == "advice"
+
+
+def test_each_node_is_in_one_region() -> None:
+    for name in ("nasnet_mobile", "inception_v3", "repvgg_a0_train"):
+        keys = [n.key for cell in regions(network(name).graph, 3) for n in (*cell.inner, *cell.joins)]
+        assert len(keys) == len(set(keys))
