@@ -10,9 +10,10 @@ from typing import Any
 
 from onnxlint import streams
 from onnxlint.binding import MAX_DIM, BindingError, Bindings
+from onnxlint.describe import ReadModel
 from onnxlint.device import Device, load_device, profile_names
 from onnxlint.discover import discover
-from onnxlint.engine import ReadModel, lint_graph, read_model, unreadable
+from onnxlint.engine import lint_graph, read_model, unreadable
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
 from onnxlint.output import devices, profile_table, rules_list

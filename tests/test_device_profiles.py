@@ -7,10 +7,16 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import onnx
 import pytest
 
-from onnxlint.device import Device, Figure, parse_device
+from onnxlint.device import Condition, Device, Figure, parse_device
+from onnxlint.engine import read_model
+from onnxlint.placement import place
+from onnxlint.rule import example_model
+from onnxlint.settings import Settings
+from onnxlint.support import SupportTable
 
 FOLDER = Path(__file__).resolve().parent.parent / "device_profiles"
 PROFILES = sorted(FOLDER.glob("*.toml"))
@@ -151,3 +157,77 @@ def test_depthwise_is_silent_only_with_a_reason(name: str) -> None:
 @pytest.mark.parametrize("name", ["hi3519", "cv22", "rk3588"])
 def test_depthwise_is_judged_on_npus_that_pay_for_it(name: str) -> None:
     assert "CNV001" not in load(FOLDER / f"{name}.toml").rules
+
+
+def verdict(text: str, *conditions: Condition) -> str:
+    """Why a device with these conditions does not run the first node; empty where it does."""
+    generic = load(FOLDER / "generic.toml")
+    operators = msgspec.structs.replace(generic.operators, conditional=list(conditions))
+    graph = read_model(example_model(text), Settings()).graph
+    return SupportTable(msgspec.structs.replace(generic, operators=operators)).of(graph, graph.compute_nodes[0]).reason
+
+
+def limit(op: str, **limits: object) -> Condition:
+    return Condition(op=op, reason="a limit", source="a test", **limits)  # type: ignore[arg-type]
+
+
+SIGMOID = "g (float[2,32,16,16] x) => (float[2,32,16,16] y) { y = Sigmoid(x) }"
+DENSE = "g (float[1,8,9,9] x) => (float[1,8,1,1] y) <float[8,8,9,9] w> { y = Conv(x, w) }"
+DEPTHWISE = "g (float[1,8,9,9] x) => (float[1,8,1,1] y) <float[8,1,9,9] w> { y = Conv<group=8>(x, w) }"
+MEAN = "g (float[1,8,9,9] x) => (y) <int64[2] axes = {-1,-2}> { y = ReduceMean(x, axes) }"
+SLICE = """g (float[1,8,9,9] x) => (y) <int64[1] start = {0}, int64[1] end = {4}, int64[1] axis = {-3}>
+{ y = Slice(x, start, end, axis) }"""
+
+
+@pytest.mark.parametrize(
+    ("text", "condition", "broken"),
+    [
+        (SIGMOID, limit("Sigmoid", max_elements=8192), ""),
+        (SIGMOID, limit("Sigmoid", max_elements=8191), "8192 elements above 8191"),
+        (DENSE, limit("Conv", depthwise=True, max_kernel=8), ""),
+        (DENSE, limit("Conv", depthwise=False, max_kernel=8), "kernel 9x9 above 8"),
+        (DEPTHWISE, limit("Conv", depthwise=True, max_kernel=8), "kernel 9x9 above 8"),
+        (DEPTHWISE, limit("Conv", depthwise=False, max_kernel=8), ""),
+        (MEAN, limit("ReduceMean", min_rank=4, axes=[2, 3]), ""),
+        (MEAN, limit("ReduceMean", min_rank=5, axes=[2, 3]), "4-D input"),
+        (MEAN, limit("ReduceMean", axes=[2]), "axis 3"),
+        ("g (float[1,8,9,9] x) => (y) { y = ReduceMean(x) }", limit("ReduceMean", axes=[2, 3]), "axis 0, 1"),
+        (SLICE, limit("Slice", axes=[1]), ""),
+        (SLICE, limit("Slice", axes=[2, 3]), "axis 1"),
+        ("g (float[1,8,9,9] x) => (y) { y = Softmax(x) }", limit("Softmax", axes=[1]), "axis 3"),
+        ("g (float[1,4,8,8] x) => (y) { y = SpaceToDepth<blocksize=2>(x) }", limit("SpaceToDepth", integer_scales=[2]), ""),
+        (
+            "g (float[1,4,8,8] x) => (y) { y = SpaceToDepth<blocksize=4>(x) }",
+            limit("SpaceToDepth", integer_scales=[2]),
+            "block size 4",
+        ),
+    ],
+)
+def test_conditions(text: str, condition: Condition, broken: str) -> None:
+    assert verdict(text, condition).split(": ")[0] == broken
+
+
+def test_several_conditions_on_one_operator_all_hold() -> None:
+    both = (limit("Conv", max_kernel=31), limit("Conv", depthwise=True, max_kernel=8))
+    assert not verdict(DENSE, *both)
+    assert verdict(DEPTHWISE, *both)
+
+
+def test_rk3588_takes_wide_kernels_but_not_depthwise() -> None:
+    table = SupportTable(load(FOLDER / "rk3588.toml"))
+    for text, expected in ((DENSE, "supported"), (DEPTHWISE, "unsupported")):
+        graph = read_model(example_model(text), Settings()).graph
+        assert table.of(graph, graph.compute_nodes[0]).status == expected
+
+
+@pytest.mark.parametrize(
+    ("middle", "hosted"), [("c = Relu(b)", {"Mish", "Relu"}), ("c = Conv(b, w)", {"Mish"})], ids=["light", "worth it"]
+)
+def test_a_light_stretch_between_two_on_the_host_stays_there(middle: str, hosted: set[str]) -> None:
+    text = f"""g (float[1,8,9,9] x) => (y) <float[8,8,1,1] w>
+    {{ a = Conv(x, w) b = Mish(a) {middle} d = Mish(c) y = Conv(d, w) }}"""
+    device = load(FOLDER / "hi3519.toml")
+    graph = read_model(example_model(text), Settings()).graph
+    placement = place(graph, device, SupportTable(device))
+    assert {graph.node(key).op_type for key in placement.on_host} == hosted
+    assert placement.host_partitions == (1 if "Relu" in hosted else 2)

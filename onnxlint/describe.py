@@ -1,0 +1,159 @@
+"""An analysis in the Report's words: the model, the device, the verdict, the totals, the layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnxlint.analysis import Analysis, Target
+from onnxlint.binding import Bound
+from onnxlint.cost import Cost
+from onnxlint.graph import Graph
+from onnxlint.memory import peak_activation_bytes
+from onnxlint.report import DeviceInfo, Layer, ModelInfo, Totals, ValueInfo, Verdict
+from onnxlint.tensor import dtype_name
+
+_MAX_REASONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """A model ready to be linted on any device: its graph with bound shapes, and what was said on the way."""
+
+    path: str
+    ir_version: int
+    opsets: dict[str, int]
+    graph: Graph
+    bound: Bound
+    notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
+
+
+def model_info(model: ReadModel, analysis: Analysis) -> ModelInfo:
+    """The model as read, with what of it has no known cost."""
+    graph = model.graph
+    unknown: dict[str, int] = {}
+    for node in analysis.unknown_nodes:
+        unknown[node.qualified_op] = unknown.get(node.qualified_op, 0) + 1
+    nodes = len(graph.compute_nodes)
+    return ModelInfo(
+        path=model.path,
+        ir_version=model.ir_version,
+        opsets=model.opsets,
+        inputs=tuple(_value_info(graph, name) for name in graph.inputs),
+        outputs=tuple(_value_info(graph, name) for name in graph.outputs),
+        nodes=len(graph.nodes),
+        compute_nodes=nodes,
+        batch=model.bound.batch,
+        assumed=model.bound.assumed,
+        unresolved=(*graph.unresolved, *(f"{key} (trip count)" for key in graph.uncounted_loops)),
+        unknown_operators=unknown,
+        unknown_node_share=sum(unknown.values()) / nodes if nodes else 0.0,
+        notes=model.notes,
+    )
+
+
+def _value_info(graph: Graph, name: str) -> ValueInfo:
+    known = graph.type_of(name)
+    return ValueInfo(name, dtype_name(known.dtype), known.shape)
+
+
+def device_info(target: Target) -> DeviceInfo:
+    """The device as priced."""
+    device = target.device
+    return DeviceInfo(
+        name=device.name,
+        chip=device.chip,
+        precision=target.precision,
+        trust=device.trust,
+        cores=device.cores,
+        peak_gops=device.peak_ops_per_s(target.precision) / 1e9,
+        note=device.attainable.note,
+        source=device.attainable.source,
+    )
+
+
+def verdict(analysis: Analysis) -> Verdict:
+    """Whether the device runs the model whole, and why not."""
+    placement, device = analysis.placement, analysis.target.device
+    reasons: dict[str, int] = {}
+    for found in placement.support.values():
+        if found.status != "supported":
+            reasons[found.reason] = reasons.get(found.reason, 0) + 1
+    lines = [
+        reason if n == 1 else f"{reason} ({n} nodes)" for reason, n in sorted(reasons.items(), key=lambda r: -r[1])
+    ]
+    statuses = {found.status for found in placement.support.values()}
+    if placement.on_host:
+        runs = "partitioned" if device.host else "unconvertible"
+        partitions = placement.host_partitions + placement.device_partitions
+    else:
+        runs = "unknown" if "unknown" in statuses else "native"
+        partitions = 1
+    return Verdict(runs, partitions, tuple(lines[:_MAX_REASONS]))  # type: ignore[arg-type]
+
+
+def totals(analysis: Analysis) -> Totals:
+    """Sums over the model, for the whole batch."""
+    cost = sum(analysis.kernel_costs, Cost())
+    params = list(analysis.costs.params.values())
+    middle, low, high = analysis.spread(analysis.total)
+    batch = analysis.target.batch_factor * (_leading(analysis.graph) or 1)
+    peak = analysis.target.device.peak_ops_per_s(analysis.target.precision)
+    by_bound: dict[str, float] = {}
+    for bound, seconds in zip(analysis.bounds, analysis.times.mean(axis=1), strict=True):
+        by_bound[bound] = by_bound.get(bound, 0.0) + float(seconds)
+    return Totals(
+        params=sum(p.count for p in params),
+        learnable_params=sum(p.learnable for p in params),
+        macs=cost.macs,
+        flops=cost.flops,
+        weight_bytes=sum(p.stored_bytes for p in params),
+        memory_access_bytes=cost.memory_access_bytes,
+        peak_activation_bytes=peak_activation_bytes(analysis),
+        latency_s=middle,
+        latency_low_s=low,
+        latency_high_s=high,
+        interval_s=middle,
+        throughput_fps=batch / middle if middle else 0.0,
+        utilisation=2 * cost.macs / (middle * peak) if middle else 0.0,
+        required_bandwidth_gb_per_s=cost.memory_access_bytes / middle / 1e9 if middle else 0.0,
+        bound=max(by_bound, key=lambda name: by_bound[name], default="overhead"),
+    )
+
+
+def _leading(graph: Graph) -> int | None:
+    for name in graph.inputs:
+        shape = graph.type_of(name).shape
+        if shape:
+            return shape[0]
+    return None
+
+
+def layers(analysis: Analysis) -> list[Layer]:
+    """Every run-time node, in execution order."""
+    rows: dict[str, Layer] = {}
+    graph, costs, factor = analysis.graph, analysis.costs, analysis.target.batch_factor
+    seconds = analysis.times.mean(axis=1)
+    for index, kernel in enumerate(analysis.kernels):
+        whole = analysis.kernel_costs[index]
+        for node in kernel.nodes:
+            macs, other_flops = costs.arithmetic(node) if not kernel.is_free else (0, 0)
+            is_main = node is kernel.main
+            params = costs.params.get(node.key)
+            rows[node.key] = Layer(
+                node=node.key,
+                name=node.name,
+                op=node.qualified_op,
+                kernel=index,
+                kernel_ops=kernel.label,
+                macs=macs * factor,
+                flops=(2 * macs + other_flops) * factor,
+                params=params.count if params else 0,
+                read_bytes=whole.read_bytes + whole.weight_bytes if is_main else 0,
+                written_bytes=whole.written_bytes if is_main else 0,
+                latency_s=float(seconds[index]) if is_main else 0.0,
+                bound=analysis.bounds[index],
+                on_host=kernel.on_host,
+                output=str(graph.type_of(node.outputs[0])) if node.outputs else "",
+            )
+    return [rows[node.key] for node in graph.compute_nodes]

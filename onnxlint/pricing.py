@@ -1,0 +1,140 @@
+"""What each finding is worth: the graph priced with and without the change, in the order to mend them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from onnxlint.analysis import Analysis
+from onnxlint.finding import Finding, Fix, Severity
+from onnxlint.latency import Seconds
+from onnxlint.report import Alternative, FixInfo, ReportedFinding
+from onnxlint.rule import Context, LoadedRule
+from onnxlint.settings import Settings
+from onnxlint.whatif import EditError, apply
+
+WARNING_SHARE = 0.02
+"""A warning that saves less than this part of the latency, at the low end of its range, is an info."""
+
+
+def priced_findings(
+    context: Context, rules: Sequence[LoadedRule], settings: Settings
+) -> tuple[list[ReportedFinding], list[str]]:
+    """All findings by price, and the rules that failed."""
+    analysis = context.analysis
+    priced: list[_Priced] = []
+    problems: list[str] = []
+    for rule in rules:
+        setting = analysis.target.device.rules.get(rule.code)
+        if setting is not None and setting.silent:
+            continue
+        try:
+            found = list(rule.check(context))
+        except (Exception, SystemExit) as error:  # a rule of a stranger's pack must not take the others down
+            problems.append(f"rule {rule.code} failed ({type(error).__name__}: {error})")
+            continue
+        override = setting.severity if setting is not None else None
+        priced += [_price(analysis, rule, finding, override) for finding in found]
+    priced.sort(key=_Priced.order)
+    cumulative = _cumulative(analysis, priced)
+    total = float(analysis.total.mean())
+    return [
+        _reported(analysis, one, more, total, settings) for one, more in zip(priced, cumulative, strict=True)
+    ], problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    rule: LoadedRule
+    finding: Finding
+    severity: Severity
+    at_stake_s: float
+    best: Fix | None
+    saved: Seconds | None
+    others: tuple[Alternative, ...]
+
+    def order(self) -> tuple[float, float, str]:
+        """By what it saves (an error that can't be priced: by all that is at stake), then by stake and code."""
+        saved = float(self.saved.mean()) if self.saved is not None else 0.0
+        weight = self.at_stake_s if self.severity == "error" and self.saved is None else max(saved, 0.0)
+        return (-weight, -self.at_stake_s, self.rule.code)
+
+
+def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:
+    nodes = [analysis.graph.node(key) for key in finding.nodes if key in analysis.graph.position]
+    at_stake = float(analysis.seconds_of(nodes).mean())
+    savings: list[tuple[Fix, Seconds]] = []
+    for fix in finding.fixes:
+        try:
+            savings.append((fix, analysis.total - Analysis(apply(analysis.graph, fix.edits), analysis.target).total))
+        except EditError:
+            continue
+    savings.sort(key=lambda entry: -entry[1].mean())
+    best, saved = savings[0] if savings else (None, None)
+    others = tuple(Alternative(fix.title, fix.safety, float(gain.mean())) for fix, gain in savings[1:])
+    severity = override or finding.severity or rule.rule.severity
+    if severity == "warning" and finding.severity is None and override is None:
+        low = analysis.spread(saved)[1] if saved is not None else at_stake
+        if low < WARNING_SHARE * float(analysis.total.mean()):
+            severity = "info"
+    return _Priced(rule, finding, severity, at_stake, best, saved, others)
+
+
+def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
+    """What each fix saves after all those before it; those that don't fit together any more add nothing."""
+    before = analysis
+    saved = 0.0
+    column: list[float | None] = []
+    for one in priced:
+        if one.best is None or one.saved is None:
+            column.append(None)
+            continue
+        if one.saved.mean() > 0:
+            try:
+                graph = apply(before.graph, one.best.edits)
+            except EditError:
+                column.append(saved)
+                continue
+            after = Analysis(graph, analysis.target)
+            gain = float((before.total - after.total).mean())
+            if gain > 0:
+                saved += gain
+                before = after
+        column.append(saved)
+    return column
+
+
+def _reported(
+    analysis: Analysis, one: _Priced, cumulative: float | None, total_s: float, settings: Settings
+) -> ReportedFinding:
+    middle = low = high = None
+    if one.saved is not None:
+        middle, low, high = analysis.spread(one.saved)
+    finding = one.finding
+    is_small = middle is not None and middle < settings.min_impact * total_s
+    return ReportedFinding(
+        rule=one.rule.code,
+        name=one.rule.name,
+        severity=one.severity,
+        message=finding.message,
+        suggestion=finding.suggestion,
+        node=finding.nodes[0] if finding.nodes else "",
+        nodes=finding.nodes,
+        places=finding.places,
+        hidden=is_small and one.severity != "error" and finding.severity != "warning",
+        latency_s=one.at_stake_s,
+        saving_s=middle,
+        saving_low_s=low,
+        saving_high_s=high,
+        saving_cumulative_s=cumulative,
+        fix=FixInfo(one.best.title, one.best.safety) if one.best is not None else None,
+        alternatives=one.others,
+        details=finding.details,
+        fingerprint=_fingerprint(one.rule.code, finding),
+    )
+
+
+def _fingerprint(code: str, finding: Finding) -> str:
+    text = "\0".join((code, *sorted(finding.nodes)))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
