@@ -97,7 +97,9 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
                 fed.add(node.key)
             elif level[other.key] == level[node.key]:
                 parent[stretch(other.key)] = stretch(node.key)
-        ends = any(name in graph.inputs for name in node.inputs) or any(name in graph.is_output for name in node.outputs)
+        ends = any(name in graph.inputs for name in node.inputs) or any(
+            name in graph.is_output for name in node.outputs
+        )
         if ends or node.bodies or node.op_type in WORTH_LEAVING:
             worth.add(node.key)
     busy = {stretch(key) for key in worth}

@@ -8,7 +8,11 @@ import unicodedata
 MAX_SHOWN_CHARACTERS = 200
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # what the log readers of GitHub (::error::), Azure (##vso[…]) and TeamCity (##teamcity[…]) take for a command
-_LOG_COMMAND = re.compile(r"::(?=[A-Za-z-]+(?:\s[^\n]*)?::)|##(?=[A-Za-z]*\[)")
+_LOG_COMMAND = re.compile(
+    r"::(?=(?:debug|notice|warning|error|group|endgroup|echo|(?:add|remove|set|save|stop)-[a-z]+)[^\n]*::)"
+    r"|##(?=[a-z]*\[)",
+    re.IGNORECASE,
+)
 
 
 def text(raw: str | bytes) -> str:

@@ -55,7 +55,7 @@ def strip_tensors(data: bytes | memoryview, large_bytes: int = LARGE_BYTES) -> b
     at = 0
     while at < len(frames):
         if frames[at].message == _TENSOR:
-            _cut_tensor(data, frames, at, cuts)
+            _cut_tensor(data, frames, at, cuts, large_bytes)
         else:
             _open_children(data, frames, at, large_bytes)
         at += 1
@@ -93,7 +93,9 @@ def _open_children(data: bytes | memoryview, frames: list[_Frame], at: int, larg
             position = _skip(data, value_at, end, wire_type)
 
 
-def _cut_tensor(data: bytes | memoryview, frames: list[_Frame], at: int, cuts: list[tuple[int, int, bytes]]) -> None:
+def _cut_tensor(
+    data: bytes | memoryview, frames: list[_Frame], at: int, cuts: list[tuple[int, int, bytes]], large_bytes: int
+) -> None:
     frame = frames[at]
     holes: list[tuple[int, int]] = []
     marker = b""
@@ -115,6 +117,8 @@ def _cut_tensor(data: bytes | memoryview, frames: list[_Frame], at: int, cuts: l
                 holes[-1] = (holes[-1][0], position)
             else:
                 holes.append((start, position))
+    if sum(end - start for start, end in holes) <= max(large_bytes, len(marker)):
+        return  # a message that grew might need a longer length than there is room for
     for start, end in holes:
         cuts.append((start, end, marker))
         frame.removed += end - start - len(marker)

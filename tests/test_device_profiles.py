@@ -195,7 +195,11 @@ SLICE = """g (float[1,8,9,9] x) => (y) <int64[1] start = {0}, int64[1] end = {4}
         (SLICE, limit("Slice", axes=[1]), ""),
         (SLICE, limit("Slice", axes=[2, 3]), "axis 1"),
         ("g (float[1,8,9,9] x) => (y) { y = Softmax(x) }", limit("Softmax", axes=[1]), "axis 3"),
-        ("g (float[1,4,8,8] x) => (y) { y = SpaceToDepth<blocksize=2>(x) }", limit("SpaceToDepth", integer_scales=[2]), ""),
+        (
+            "g (float[1,4,8,8] x) => (y) { y = SpaceToDepth<blocksize=2>(x) }",
+            limit("SpaceToDepth", integer_scales=[2]),
+            "",
+        ),
         (
             "g (float[1,4,8,8] x) => (y) { y = SpaceToDepth<blocksize=4>(x) }",
             limit("SpaceToDepth", integer_scales=[2]),

@@ -10,8 +10,9 @@ import pytest
 from zoo import NETWORKS, build
 
 from onnxlint.analysis import Analysis, target_for
+from onnxlint.describe import ReadModel
 from onnxlint.device import KERNEL_CLASSES, load_device
-from onnxlint.engine import ReadModel, read_model
+from onnxlint.engine import read_model
 from onnxlint.settings import Settings
 
 BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
@@ -78,7 +79,12 @@ def test_depthwise_is_dear_on_hi3519_at_the_low_end() -> None:
 
 @pytest.mark.parametrize(
     ("table", "device", "most"),
-    [("ncnn", "cortex-a53", 0.15), ("ncnn", "cortex-a76", 0.2), ("ncnn", "snapdragon810", 0.15), ("mmdeploy", "t4", 0.2)],
+    [
+        ("ncnn", "cortex-a53", 0.15),
+        ("ncnn", "cortex-a76", 0.2),
+        ("ncnn", "snapdragon810", 0.15),
+        ("mmdeploy", "t4", 0.2),
+    ],
 )
 def test_median_error_on_fitted_rows_of_the_zoo(table: str, device: str, most: float) -> None:
     errors = []

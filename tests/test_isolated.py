@@ -31,7 +31,7 @@ def test_a_crash_is_named(number: signal.Signals) -> None:
 
 
 def test_a_null_pointer_is_survived() -> None:
-    with pytest.raises(ChildDied, match="SIGSEGV|SIGBUS"):
+    with pytest.raises(ChildDied, match=r"SIGSEGV|SIGBUS"):
         call(lambda: ctypes.string_at(0), LIMITS)
 
 
@@ -51,7 +51,7 @@ def test_memory_is_bounded() -> None:
 
 def test_time_is_bounded() -> None:
     start = time.monotonic()
-    with pytest.raises(ChildDied, match="longer than 0.2 s"):
+    with pytest.raises(ChildDied, match=r"longer than 0\.2 s"):
         call(lambda: time.sleep(60) or b"", Limits(timeout_s=0.2))
     assert time.monotonic() - start < 5
 

@@ -23,9 +23,10 @@ from fit_networks import VARIANTS  # noqa: E402
 from zoo import build  # noqa: E402
 
 from onnxlint.analysis import Analysis, target_for  # noqa: E402
-from onnxlint.device import KERNEL_CLASSES, Device, ParameterSet, Precision, load_device  # noqa: E402
-from onnxlint.engine import ReadModel, read_model  # noqa: E402
-from onnxlint.latency import Load, Machine, load_of  # noqa: E402
+from onnxlint.describe import ReadModel  # noqa: E402
+from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
+from onnxlint.engine import read_model  # noqa: E402
+from onnxlint.latency import Load, Machine  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
 
 PROFILES = FOLDER.parent.parent / "device_profiles"
@@ -48,11 +49,11 @@ class Row:
 
 def rows(*names: str) -> list[Row]:
     """The rows of the published_*.csv of these names, in order."""
-    found = []
+    found: list[Row] = []
     for name in names:
         with (FOLDER / f"published_{name}.csv").open(encoding="utf-8", newline="") as file:
-            for record in csv.DictReader(file):
-                found.append(Row(**{**record, "latency_ms": float(record["latency_ms"])}))  # type: ignore[arg-type]
+            records = csv.DictReader(file)
+            found.extend(Row(**{**record, "latency_ms": float(record["latency_ms"])}) for record in records)  # type: ignore[arg-type]
     return found
 
 
@@ -97,7 +98,7 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.figures["conv"])
 
-    def take(self, chosen: Sequence[int] | Array) -> Parameters:
+    def take(self, chosen: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> Parameters:
         """The candidates at these positions (or under this mask)."""
         return Parameters({name: values[chosen] for name, values in self.figures.items()})
 

@@ -1,4 +1,4 @@
-"""Networks that published rows timed in another form than the zoo has: Caffe's variants and the paper's micro-blocks."""
+"""Networks that published rows timed in another form than the zoo has: Caffe's variants, the paper's micro-blocks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from zoo.builder import NetworkBuilder  # noqa: E402
-from zoo.classic import SQUEEZE  # noqa: E402
-from zoo.inception import GOOGLENET  # noqa: E402
-from zoo.resnet import DEPTHS  # noqa: E402
+from zoo.builder import NetworkBuilder
+from zoo.classic import SQUEEZE
+from zoo.inception import GOOGLENET
+from zoo.resnet import DEPTHS
 
 REPEATS = 10
 

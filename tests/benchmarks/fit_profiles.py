@@ -30,7 +30,8 @@ SEED = 1807
 
 Prior = dict[str, tuple[float, float]]
 # One core of an Arm CPU under ncnn: 3×3 by Winograd (up to 2.25 or 4 times fewer multiplications), 1×1 as a matrix
-# product (as is Gemm), depthwise by vectors along width or channels, element-wise arithmetic from a third of the peak down.
+# product (as is Gemm), depthwise by vectors along width or channels, element-wise arithmetic from a third of the peak
+# down.
 CPU: Prior = {
     "conv": (0.7, 0.4),
     "conv3x3_to_conv": (1.8, 0.3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from zoo import NETWORKS, build
 
+from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.finding import Insert, Remove
@@ -46,13 +47,15 @@ def test_a_plain_network_has_no_warning_on_a_gpu(name: str) -> None:
     assert [f.rule for f in lint(name, "t4").findings if f.severity != "info"] == []
 
 
-def test_every_node_on_the_host_is_explained_once() -> None:
+def test_every_unsupported_node_is_explained_once() -> None:
+    device = load_device("hi3519")
     for name in ("vit_tiny", "shufflenet_v2_x1_0", "mobilevit_xs"):
-        report = lint(name, "hi3519")
+        model = read_model(build(name), Settings())
+        report = lint_graph(model, device, RULES, Settings())
         nodes = [node for code in CODES[:3] for finding in found(report, code) for node in finding.nodes]
         assert len(nodes) == len(set(nodes))
-        hosted = {layer.node for layer in report.layers if layer.on_host}
-        assert hosted <= set(nodes)
+        support = Analysis(model.graph, target_for(device)).placement.support
+        assert {key for key, told in support.items() if told.status == "unsupported"} <= set(nodes)
 
 
 def test_a_silu_that_the_device_lacks_has_two_rewrites() -> None:

@@ -1,0 +1,71 @@
+"""The texts and the picture that are made from the rules, the profiles and a run of the tool."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from onnxlint.api import lint
+from onnxlint.device import load_device, profile_names
+from onnxlint.output.terminal import View, render
+from onnxlint.registry import installed_rules
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = "shufflenetv2 channels convolution operators structure".split()
+
+
+def rules_readme() -> str:
+    """`rules/README.md`: every rule's page, by family."""
+    lines = ["# The rules", "", "Made from the rule files (`pytest tests/test_generated.py --refresh-golden`).", ""]
+    lines += [*rules_table(lambda rule: f"#{rule.code.lower()}").splitlines(), ""]
+    for rule in sorted(installed_rules(), key=lambda r: (FAMILIES.index(r.family), r.code)):
+        page = rule.page.replace("\n## ", "\n### ")
+        lines += [f'<a id="{rule.code.lower()}"></a>', f"## {rule.code} {rule.name}", "", page, ""]
+        for title, examples in (("Fails", rule.invalid), ("Passes", rule.valid)):
+            for example in examples[:1]:
+                lines += [f"{title} on `{example.device}`:", "", "```", example.text.strip(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def rules_table(link: Callable[..., str] = lambda rule: f"rules/README.md#{rule.code.lower()}") -> str:
+    rows = ["| code | rule | severity | finds |", "| --- | --- | --- | --- |"]
+    for rule in sorted(installed_rules(), key=lambda r: (FAMILIES.index(r.family), r.code)):
+        rows.append(f"| [{rule.code}]({link(rule)}) | {rule.name} | {rule.rule.severity} | {rule.title} |")
+    return "\n".join(rows)
+
+
+def devices_table() -> str:
+    rows = ["| device | chip | native | peak | trust |", "| --- | --- | --- | --- | --- |"]
+    for name in profile_names():
+        device = load_device(name)
+        peak = device.peak_ops_per_s(device.native_precision) / 1e12
+        rows.append(f"| `{name}` | {device.chip} | {device.native_precision} | {peak:.3g} TOPS | {device.trust} |")
+    return "\n".join(rows)
+
+
+def readme() -> str:
+    text = (ROOT / "README.md").read_text()
+    for name, content in (("rules", rules_table()), ("devices", devices_table())):
+        block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
+        text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
+
+
+def picture() -> str:
+    """The README's picture of the terminal, as SVG."""
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print("$ onnxlint tests/zoo/shufflenet_v2_x1_0.onnx --device hi3519", style="bold green")
+    report = lint(ROOT / "tests/zoo/shufflenet_v2_x1_0.onnx", "hi3519")
+    shown = msgspec.structs.replace(report.model, path="tests/zoo/shufflenet_v2_x1_0.onnx")
+    render(msgspec.structs.replace(report, model=shown), console, View())
+    return console.export_svg(title="onnxlint", unique_id="onnxlint")
+
+
+GENERATED: dict[Path, Callable[[], str]] = {
+    ROOT / "rules/README.md": rules_readme,
+    ROOT / "README.md": readme,
+    ROOT / "tests/golden/report.svg": picture,
+}
