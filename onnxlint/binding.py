@@ -68,6 +68,18 @@ def bind(graph: GraphDef, bindings: Bindings) -> Bound:
     return Bound(types, symbols, tuple(assumed), factor, _batch_of(types, bindings.batch))
 
 
+def free_dims(graph: GraphDef, bound: Bound) -> dict[str, list[tuple[str, int]]]:
+    """Each dim that had to be assumed, as `Bound.assumed` spells it → where the inputs have it: (input, axis)."""
+    assumed = {label.rpartition("=")[0] for label in bound.assumed}
+    places: dict[str, list[tuple[str, int]]] = {}
+    for name in bound.types:
+        for axis, dim in enumerate(_declared_dims(graph.declared[name]) or ()):
+            label = printable(dim) if isinstance(dim, str) else f"{printable(name)}[{axis}]"
+            if not isinstance(dim, int) and label in assumed:
+                places.setdefault(label, []).append((name, axis))
+    return places
+
+
 def tensor_of(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) -> TensorType:
     """A declared type as TensorType, its symbols replaced; dtype 0 and no shape for what is no tensor."""
     which = kind.WhichOneof("value")

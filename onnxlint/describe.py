@@ -67,6 +67,7 @@ def device_info(target: Target) -> DeviceInfo:
         trust=device.trust,
         cores=device.cores,
         peak_gops=device.peak_ops_per_s(target.precision) / 1e9,
+        memory_mib=device.memory_mib.value if device.memory_mib is not None else None,
         note=device.attainable.note,
         source=device.attainable.source,
     )

@@ -8,7 +8,7 @@ since strides round in between; the formula then holds for multiples of 32, and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -23,7 +23,6 @@ from onnxlint.report import FormulaInfo, FormulaTerm
 from onnxlint.scope import GraphDef, read_graph
 from onnxlint.shapes import infer
 from onnxlint.tensor import TensorType
-from onnxlint.text import printable
 
 MAX_DEGREE = 3
 MAX_INFERENCES = 64
@@ -36,8 +35,12 @@ Totals = tuple[int, ...]
 Powers = tuple[int, ...]
 
 
-class _NoFormula(Exception):
-    """A total is no polynomial in the dims, or finding out would cost too much."""
+class _TooDear(Exception):
+    """Finding the formula would take too many inferences."""
+
+
+class _Incomparable(Exception):
+    """At some size more or fewer shapes are known than at the assumed ones."""
 
 
 def formulas(proto: onnx.ModelProto, bindings: Bindings, target: Target, limits: Limits) -> tuple[FormulaInfo, ...]:
@@ -50,7 +53,7 @@ def formulas(proto: onnx.ModelProto, bindings: Bindings, target: Target, limits:
     model = _Model(proto, definition, bound, target, limits, places)
     try:
         return tuple(_formulas(model))
-    except _NoFormula:
+    except (_TooDear, _Incomparable):
         return ()
 
 
@@ -76,15 +79,15 @@ class _Model:
         return self.bound.types[name].dims[axis]
 
     def at(self, point: Point) -> Totals:
-        """The totals at these values; raises _NoFormula where other shapes stay unknown there than at the base."""
+        """The totals at these values; raises _Incomparable, _TooDear."""
         if point not in self.known:
             nodes = len(self.definition.nodes)
             if len(self.known) >= MAX_INFERENCES or nodes * len(self.known) > MAX_NODES_INFERRED:
-                raise _NoFormula
+                raise _TooDear
             self.known[point] = self.totals(point)
         totals, unknown = self.known[point]
         if unknown != self.known.get(self.base, (totals, unknown))[1]:
-            raise _NoFormula
+            raise _Incomparable
         return totals
 
     def totals(self, point: Point) -> tuple[Totals, int]:
@@ -106,36 +109,40 @@ class _Model:
 def _formulas(model: _Model) -> Iterator[FormulaInfo]:
     model.at(model.base)
     axes = [_axis(model, index) for index in range(len(model.symbols))]
-    grid = list(itertools.product(*(range(degree + 1) for _, degree in axes)))
-    values = {
-        steps: model.at(tuple(b + k * step for b, k, (step, _) in zip(model.base, steps, axes, strict=True)))
-        for steps in grid
-    }
-    elsewhere = tuple(b + (degree + 1) * step for b, (step, degree) in zip(model.base, axes, strict=True))
+    if not any(degree for _, degree in axes):
+        return
+    grid = itertools.product(*(range(degree + 1) for _, degree in axes))
+    values = {steps: model.at(_moved(model.base, steps, axes)) for steps in grid}
+    elsewhere = _moved(model.base, [degree + 1 if degree else 0 for _, degree in axes], axes)
     seen = model.at(elsewhere)
     for position, metric in enumerate(_METRICS):
         column = {steps: Fraction(totals[position]) for steps, totals in values.items()}
         coefficients = _interpolate(column, [degree for _, degree in axes], model.base, [step for step, _ in axes])
         if _evaluate(coefficients, elsewhere) == seen[position]:
-            yield _info(metric, coefficients, model.symbols, [step for step, _ in axes])
+            yield _info(metric, coefficients, model, axes)
+
+
+def _moved(base: Point, steps: Sequence[int], axes: Sequence[tuple[int, int]]) -> Point:
+    return tuple(b + k * step for b, k, (step, _) in zip(base, steps, axes, strict=True))
 
 
 def _axis(model: _Model, index: int) -> tuple[int, int]:
-    """The step along one dim in which all totals are polynomials of degree 3 at most, and their largest degree."""
+    """The step along one dim in which all totals are polynomials of degree 3 at most, and their largest degree.
+
+    A dim in which they are none is held where it is: step 0, degree 0.
+    """
     base = model.base[index]
-    for step in _STEPS:
-        if step > base and step > 1:
+    for step in _STEPS[1:] if _is_side(model, index) and base % _STEPS[-1] == 0 else _STEPS:
+        line: list[Totals] = []
+        try:
+            for k in range(MAX_DEGREE + 2):
+                line.append(model.at((*model.base[:index], base + k * step, *model.base[index + 1 :])))
+                degree = _degree(line)
+                if degree is not None and k > degree + 1:
+                    return step, degree
+        except _Incomparable:
             continue
-        if step == 1 and base % _STEPS[-1] == 0 and _is_side(model, index):
-            continue
-        line = []
-        for k in range(MAX_DEGREE + 2):
-            point = (*model.base[:index], base + k * step, *model.base[index + 1 :])
-            line.append(model.at(point))
-            degree = _degree(line)
-            if degree is not None and k > degree + 1:
-                return step, degree
-    raise _NoFormula
+    return 0, 0
 
 
 def _is_side(model: _Model, index: int) -> bool:
@@ -194,18 +201,20 @@ def _evaluate(coefficients: Mapping[Powers, Fraction], point: Point) -> Fraction
 
 
 def _info(
-    metric: str, coefficients: Mapping[Powers, Fraction], symbols: Sequence[str], steps: Sequence[int]
+    metric: str, coefficients: Mapping[Powers, Fraction], model: _Model, axes: Sequence[tuple[int, int]]
 ) -> FormulaInfo:
+    steps = dict(zip(model.symbols, (step for step, _ in axes), strict=True))
     terms = tuple(
         FormulaTerm(
             coefficient=float(value),
             exact=str(value),
-            powers={symbol: power for symbol, power in zip(symbols, powers, strict=True) if power},
+            powers={symbol: power for symbol, power in zip(model.symbols, powers, strict=True) if power},
         )
         for powers, value in sorted(coefficients.items(), reverse=True)
     )
     return FormulaInfo(
         metric=metric,
         terms=terms,
-        multiple_of={symbol: step for symbol, step in zip(symbols, steps, strict=True) if step > 1},
+        multiple_of={symbol: step for symbol, step in steps.items() if step > 1},
+        held={symbol: size for symbol, size in zip(model.symbols, model.base, strict=True) if not steps[symbol]},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import select
 import signal
@@ -62,6 +63,8 @@ def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> No
     try:
         import resource
 
+        # whoever started us may have it write tracebacks to a stream of its own
+        faulthandler.disable()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)

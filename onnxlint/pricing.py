@@ -17,6 +17,9 @@ from onnxlint.whatif import EditError, apply
 WARNING_SHARE = 0.02
 """A warning that saves less than this part of the latency, at the low end of its range, is an info."""
 
+KEEPING_OUTPUTS_IS_WORTH = 0.5
+"""A fix that keeps the outputs stands first if it saves at least this part of what the best lossy one saves."""
+
 
 def priced_findings(
     context: Context, rules: Sequence[LoadedRule], settings: Settings
@@ -70,7 +73,7 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
             savings.append((fix, analysis.total - Analysis(apply(analysis.graph, fix.edits), analysis.target).total))
         except EditError:
             continue
-    savings.sort(key=lambda entry: -entry[1].mean())
+    savings = _ranked(savings)
     best, saved = savings[0] if savings else (None, None)
     others = tuple(Alternative(fix.title, fix.safety, float(gain.mean())) for fix, gain in savings[1:])
     severity = override or finding.severity or rule.rule.severity
@@ -79,6 +82,18 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
         if low < WARNING_SHARE * float(analysis.total.mean()):
             severity = "info"
     return _Priced(rule, finding, severity, at_stake, best, saved, others)
+
+
+def _ranked(savings: list[tuple[Fix, Seconds]]) -> list[tuple[Fix, Seconds]]:
+    """By what they save, but a change that keeps the outputs before a dearer one that needs retraining."""
+    most = max((float(gain.mean()) for _, gain in savings), default=0.0)
+
+    def key(entry: tuple[Fix, Seconds]) -> tuple[bool, float]:
+        fix, gain = entry
+        keeps_outputs = fix.safety in ("exact", "close")
+        return not (keeps_outputs and gain.mean() > KEEPING_OUTPUTS_IS_WORTH * most), -float(gain.mean())
+
+    return sorted(savings, key=key)
 
 
 def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
@@ -111,6 +126,8 @@ def _reported(
     middle = low = high = None
     if one.saved is not None:
         middle, low, high = analysis.spread(one.saved)
+        # the spread widens a difference by a factor; more than everything is never saved
+        high = min(high, analysis.spread(analysis.total)[2])
     finding = one.finding
     is_small = middle is not None and middle < settings.min_impact * total_s
     return ReportedFinding(

@@ -43,7 +43,29 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     unresolved: tuple[str, ...] = ()
     unknown_operators: dict[str, int] = {}
     unknown_node_share: float = 0.0
+    macs_coverage: float = 1.0
+    formulas: tuple[FormulaInfo, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class FormulaTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """One summand: `exact` is the coefficient as an integer or a fraction, `powers` those of the free dims."""
+
+    coefficient: float
+    exact: str
+    powers: dict[str, int] = {}
+
+
+class FormulaInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A total (`macs`, `flops`, `memory_access_bytes`) as a polynomial in the dims that the model leaves free.
+
+    It holds where each dim of `multiple_of` is such a multiple, and with the dims of `held` at these sizes.
+    """
+
+    metric: str
+    terms: tuple[FormulaTerm, ...]
+    multiple_of: dict[str, int] = {}
+    held: dict[str, int] = {}
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +77,7 @@ class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
     trust: str
     cores: int = 1
     peak_gops: float | None = None
+    memory_mib: float | None = None
     note: str = ""
     source: str = ""
 

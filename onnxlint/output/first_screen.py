@@ -93,7 +93,7 @@ def facts(report: Report, totals: Totals) -> Table:
     grid.add_row(
         "Memory",
         f"{size(totals.weight_bytes)} stored",
-        f"weights; {size(totals.peak_activation_bytes)} of activations alive at once",
+        f"weights; {size(totals.peak_activation_bytes)} of activations alive at once{_room(device.memory_mib)}",
     )
     grid.add_row("Params", count(totals.params), f"{count(totals.learnable_params)} of them learnable")
     grid.add_row("MACCs", count(totals.macs), f"multiply-accumulates; {count(totals.flops)} FLOPs in all")
@@ -102,6 +102,10 @@ def facts(report: Report, totals: Totals) -> Table:
         "MAC", size(totals.memory_access_bytes), f"memory access for one pass; {per_byte:.3g} operations a byte"
     )
     return grid
+
+
+def _room(memory_mib: float | None) -> str:
+    return f", of {size(memory_mib * 2**20)}" if memory_mib else ""
 
 
 def notes(report: Report, *, verbose: bool) -> Iterator[RenderableType]:

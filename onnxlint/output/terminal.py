@@ -56,6 +56,8 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
         yield _statistics(report)
     else:
         for number, finding in enumerate(findings, 1):
+            if number > 1:
+                yield Text()
             yield from _finding(number, finding, report.totals, view)
     if not view.quiet:
         yield from _where_the_time_goes(report, report.totals)

@@ -1,0 +1,260 @@
+"""Reading model files, and everything that is none."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+from pathlib import Path
+
+import models
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto
+from zoo.store import STORED
+
+from onnxlint.api import lint_model
+from onnxlint.load import MAX_OPSET, LoadError, load, load_stream
+from onnxlint.wire import LENGTH_KEY, OFFSET_KEY
+
+
+def error_of(path: str | Path, **options: int) -> str:
+    with pytest.raises(LoadError) as caught:
+        load(path, **options)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_weights_stay_in_the_file(tmp_path: Path) -> None:
+    weight = models.weights("w", 64, 3, 3, 3)
+    weight.raw_data = os.urandom(6912)
+    path = models.saved(models.conv(weight), tmp_path)
+    loaded = load(path)
+    (found,) = loaded.proto.graph.initializer
+    assert not found.raw_data
+    places = {entry.key: int(entry.value) for entry in found.external_data}
+    content = Path(path).read_bytes()
+    assert content[places[OFFSET_KEY] :][: places[LENGTH_KEY]] == weight.raw_data
+    assert loaded.size_bytes == len(content)
+    assert loaded.notes == ()
+
+
+def test_small_weights_come_along(tmp_path: Path) -> None:
+    model = models.conv(models.weights("w", 2, 3, 3, 3))
+    assert load(models.saved(model, tmp_path)).proto == model
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello world\n", "is a text file"),
+        (b'{"graph": []}', "is a text file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "is not an ONNX model"),
+        (b"PK\x03\x04" + bytes(200), "is not an ONNX model"),
+        (bytes(5000), "is not an ONNX model"),
+        (b"\x08\x08", "holds no graph"),
+        (b"\x08\x08\x3a\x00\x42\x02\x10\x11", "empty graph"),
+        (b"\x08\x08\x3a\x7f", "truncated or damaged"),
+    ],
+)
+def test_what_is_no_model(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    assert words in error_of(path)
+
+
+def test_places_without_a_model(tmp_path: Path) -> None:
+    assert error_of(tmp_path / "no.onnx") == "no such file"
+    assert "folder" in error_of(tmp_path)
+    assert "not a path" in error_of("a\0b")
+    assert "can't be opened" in error_of("x" * 5000)
+    assert "no regular file" in error_of("/dev/null")
+    fifo = tmp_path / "fifo.onnx"
+    os.mkfifo(fifo)
+    assert "no regular file" in error_of(fifo)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        assert "can't be opened" in error_of(tmp_path / "s")
+    (tmp_path / "loop").symlink_to("loop")
+    assert "can't be opened" in error_of(tmp_path / "loop")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = Path(models.saved(models.relu(), tmp_path))
+    path.chmod(0)
+    assert error_of(path) == "permission denied"
+
+
+def test_a_link_named_as_the_model_is_followed(tmp_path: Path) -> None:
+    models.saved(models.relu(), tmp_path, "real.bin")
+    (tmp_path / "link.onnx").symlink_to("real.bin")
+    assert load(tmp_path / "link.onnx").proto == models.relu()
+
+
+def test_size_is_bounded(tmp_path: Path) -> None:
+    path = models.saved(models.conv(models.weights("w", 1 << 19)), tmp_path)
+    assert "--max-file-mb" in error_of(path, max_file_mb=1)
+
+
+def test_a_file_of_three_gigabytes_is_read_in_no_time(tmp_path: Path) -> None:
+    size = 3 << 30
+    tensor = TensorProto(name="w", data_type=1, dims=[size // 4])
+    model = models.conv()
+    del model.graph.initializer[:]
+    varint = b"\x80\x80\x80\x80\x0c"
+    assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(varint)) == size
+
+    def wrapped(tag: bytes, body: bytes, hole: int) -> bytes:
+        length, encoded = len(body) + hole, b""
+        while length > 0x7F:
+            encoded += bytes((length & 0x7F | 0x80,))
+            length >>= 7
+        return tag + encoded + bytes((length,)) + body
+
+    raw = tensor.SerializeToString() + b"\x4a" + varint
+    graph = model.graph.SerializeToString() + wrapped(b"\x2a", raw, size)
+    path = tmp_path / "large.onnx"
+    opset = b"\x42\x02\x10\x11"
+    try:
+        path.write_bytes(b"\x08\x08" + opset + wrapped(b"\x3a", graph, size))
+        os.truncate(path, path.stat().st_size + size)
+    except OSError:
+        pytest.skip("no room for a sparse file here")
+    (found,) = load(path).proto.graph.initializer
+    assert found.dims == [size // 4]
+    assert {entry.key: entry.value for entry in found.external_data}[LENGTH_KEY] == str(size)
+
+
+def test_of_every_truncation_none_is_clean() -> None:
+    model = models.parse(
+        """<ir_version: 8, opset_import: ["" : 17, "local" : 1]>
+        g (float[1,8] x) => (float[1,8] y) <float[8,8] w = {%s}> {
+            a = MatMul(x, w)
+            b = local.twice(a)
+            y = Relu(b)
+        }
+        <domain: "local", opset_import: ["" : 17]>
+        twice (a) => (b) { b = Add(a, a) }""".replace("%s", ", ".join(["1"] * 64))
+    )
+    whole = model.SerializeToString()
+    assert lint_model(model).exit_code == 0
+    for cut in range(len(whole)):
+        try:
+            proto = load_stream(io.BytesIO(whole[:cut])).proto
+        except LoadError:
+            continue
+        try:
+            assert lint_model(proto).exit_code == 1, cut
+        except LoadError:
+            continue
+
+
+def test_of_a_real_models_truncations_none_is_read() -> None:
+    whole = STORED.read_bytes()
+    for cut in [*range(0, len(whole), 997), *range(len(whole) - 40, len(whole))]:
+        with pytest.raises(LoadError):
+            load_stream(io.BytesIO(whole[:cut]))
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(st.data())
+def test_damage_is_a_load_error_or_a_model(data: st.DataObject) -> None:
+    damaged = bytearray(models.conv().SerializeToString())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, 120))
+        damaged[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    with contextlib.suppress(LoadError):
+        load_stream(io.BytesIO(bytes(damaged)))
+
+
+@pytest.mark.parametrize("version", [-1, 0, MAX_OPSET + 1, 2**62])
+def test_operator_sets_that_can_not_be(tmp_path: Path, version: int) -> None:
+    model = models.relu()
+    model.opset_import[0].version = version
+    assert "version" in error_of(models.saved(model, tmp_path))
+
+
+def test_a_newer_operator_set_is_noted(tmp_path: Path) -> None:
+    model = models.relu()
+    model.opset_import[0].version = 99
+    (note,) = load(models.saved(model, tmp_path)).notes
+    assert "opset 99 is newer" in note
+
+
+def test_no_operator_set_is_an_error_since_ir_3(tmp_path: Path) -> None:
+    model = models.relu()
+    del model.opset_import[:]
+    assert "names no operator set" in error_of(models.saved(model, tmp_path))
+    model.ir_version = 1
+    assert lint_model(load(models.saved(model, tmp_path)).proto).exit_code == 0
+
+
+@pytest.mark.parametrize("dims", [[-64, 3, 3, 3], [2**62, 2], [2**40, 2**40]])
+def test_tensors_that_can_not_be(tmp_path: Path, dims: list[int]) -> None:
+    model = models.conv(TensorProto(name="w", data_type=1, dims=dims))
+    assert "the tensor 'w' has the dims" in error_of(models.saved(model, tmp_path))
+
+
+@pytest.mark.parametrize("dims", [(2, 3, 3, 3), (64, 3, 3, 3)])
+def test_tensors_that_hold_too_little(tmp_path: Path, dims: tuple[int, ...]) -> None:
+    weight = models.weights("w", *dims)
+    weight.raw_data = weight.raw_data[:-1]
+    assert "is damaged: the tensor 'w' holds" in error_of(models.saved(models.conv(weight), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("weights.bin", "is missing (1 tensors)"),
+        ("../weights.bin", "outside"),
+        ("/etc/passwd", "outside"),
+        ("a/../../b", "outside"),
+        ("link/passwd", "outside"),
+        ("a\0b", "outside"),
+        ("..\\weights.bin", "outside"),
+    ],
+)
+def test_external_data_is_noted_and_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str, words: str
+) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    path = models.saved(models.conv(models.weights("w", 64, 3, 3, 3, external=location)), tmp_path)
+    opened: list[str] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest, **options: opened.append(path) or real(path, *rest, **options))
+    (note,) = load(path).notes
+    assert words in note
+    assert opened == [path]
+
+
+def test_present_external_data_needs_no_note(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(bytes(6912))
+    path = models.saved(models.conv(models.weights("w", 64, 3, 3, 3, external="weights.bin")), tmp_path)
+    assert load(path).notes == ()
+
+
+def test_many_external_files_are_not_all_named(tmp_path: Path) -> None:
+    model = models.relu()
+    model.graph.initializer.extend(models.weights(f"w{n}", 2, external=f"{n}.bin") for n in range(100))
+    assert len(load(models.saved(model, tmp_path)).notes) == 6
+
+
+def test_streams() -> None:
+    data = models.relu().SerializeToString()
+    loaded = load_stream(io.BytesIO(data))
+    assert (loaded.proto, loaded.path, loaded.size_bytes) == (models.relu(), "-", len(data))
+    assert loaded.sha256
+    with pytest.raises(LoadError, match="is empty"):
+        load_stream(io.BytesIO())
+    with pytest.raises(LoadError, match="--max-file-mb"):
+        load_stream(io.BytesIO(bytes(1 << 21)), 1)
+
+
+def test_no_weights_at_all_is_a_model(tmp_path: Path) -> None:
+    model = models.conv(TensorProto(name="w", data_type=1, dims=[64, 3, 3, 3]))
+    assert lint_model(load(models.saved(model, tmp_path)).proto).totals.macs == 64 * 3 * 9 * 64
