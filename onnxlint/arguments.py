@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAIN_COMMAND = "check"
-_HELP, _VERSION = ("--help", "-h"), ("--version", "-V")
+HELP, VERSION = ("--help", "-h"), ("--version", "-V")
 _NO_CHOICE = re.compile(r"^'(.*)' is not one of ", re.DOTALL)
 
 
@@ -21,7 +21,7 @@ def split_command(arguments: Sequence[str], commands: Mapping[str, Any]) -> tupl
     index = 0
     while index < len(arguments):
         word = arguments[index]
-        if word in _VERSION:
+        if word in VERSION:
             return "version", []
         if word == "--" or word == "-" or not word.startswith("-"):
             break
@@ -33,7 +33,7 @@ def split_command(arguments: Sequence[str], commands: Mapping[str, Any]) -> tupl
 
 def _options(commands: Mapping[str, Any]) -> dict[str, bool]:
     """Every option's spelling → whether a value follows it; the main command's meaning wins."""
-    known = dict.fromkeys(_HELP, False)
+    known = dict.fromkeys(HELP, False)
     for name in sorted(commands, key=lambda name: name == MAIN_COMMAND):
         for parameter in commands[name].params:
             known |= {spelling: not getattr(parameter, "is_flag", False) for spelling in parameter.opts}

@@ -14,6 +14,7 @@ from onnxlint.text import printable, text
 
 ASSUMED_BATCH, ASSUMED_SIDE, ASSUMED_SEQUENCE, ASSUMED_CHANNELS = 1, 224, 128, 3
 MAX_DIM = 2**31 - 1
+_ANONYMOUS = frozenset({"", "?"})
 
 _BATCH = re.compile(r"batch|^(n|bs|b)$", re.IGNORECASE)
 _SIDE = re.compile(r"height|width|^(h|w)$|_[hw]$", re.IGNORECASE)
@@ -106,7 +107,7 @@ def _dims(shape: onnx.TensorShapeProto) -> list[int | str | None]:
         if dim.HasField("dim_value") and 0 <= dim.dim_value <= MAX_DIM:
             dims.append(dim.dim_value)
         else:
-            dims.append(text(dim.dim_param) or None)
+            dims.append(name if (name := text(dim.dim_param)) not in _ANONYMOUS else None)
     return dims
 
 

@@ -5,6 +5,7 @@ Everything but typer is imported inside the commands, so that `--help` and `--ve
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from typer.main import get_command
 from onnxlint import __version__, arguments, streams
 from onnxlint.options import (
     DEVICE_HELP,
+    EPILOG,
     FILE_MB,
+    USAGE,
     BatchOption,
     By,
     DeviceOption,
@@ -25,6 +28,7 @@ from onnxlint.options import (
     FailOn,
     FileOption,
     Format,
+    ImpactOption,
     MemoryOption,
     OutputFile,
     PrecisionOption,
@@ -39,17 +43,7 @@ from onnxlint.options import (
     one_of,
 )
 
-USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
-_EPILOG = """\b
-Other commands (onnxlint COMMAND --help):
-  onnxlint profile MODEL   what each layer costs, as a table
-  onnxlint rule [CODE]     list the rules, or explain one
-  onnxlint device [NAME]   list the devices, or show one
-  onnxlint check MODEL...  this one, also for a model named like a command
-\b
-Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
-"""
-
+_OF_WRITING = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 _SETTINGS = {"help_option_names": ["--help", "-h"]}
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -61,7 +55,7 @@ class _Main(TyperCommand):
         return USAGE.split()[2:]
 
 
-@app.command(cls=_Main, epilog=_EPILOG, context_settings=_SETTINGS)
+@app.command(cls=_Main, epilog=EPILOG, context_settings=_SETTINGS)
 def check(
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL...", help="A file, a glob, a folder of *.onnx, or - for stdin.")
@@ -76,9 +70,7 @@ def check(
     ] = None,
     ignore: Annotated[Words, typer.Option(help="Rules to leave out.", metavar="RULES")] = None,
     extend_select: Annotated[Words, typer.Option(help="Rules to add to those selected.", metavar="RULES")] = None,
-    min_impact: Annotated[
-        float, typer.Option(help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT")
-    ] = 0.5,
+    min_impact: ImpactOption = 0.5,
     fail_on: Annotated[
         FailOn, typer.Option(help="The least severity that makes the exit code 1.", metavar=one_of(FailOn))
     ] = FailOn.warning,
@@ -95,6 +87,8 @@ def check(
     version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
 ) -> int:
     """Lint ONNX models: what they cost on a device, what breaks its rules, what each fault is worth in milliseconds."""
+    if version:
+        return _show_version()
     from onnxlint import run
     from onnxlint.output.terminal import View
 
@@ -128,6 +122,7 @@ def profile(
     by: Annotated[By, typer.Option(help="What a row is.", metavar=one_of(By))] = By.kernel,
     sort: Annotated[Sort, typer.Option(help="Order of the rows.", metavar=one_of(Sort))] = Sort.order,
     top: Annotated[int | None, typer.Option(help="Show only so many rows.", min=1, metavar="N")] = None,
+    depth: Annotated[int | None, typer.Option(help="Fold modules below this depth.", min=1, metavar="N")] = None,
     output_format: Annotated[
         ProfileFormat, typer.Option(help="What is written.", metavar=one_of(ProfileFormat))
     ] = ProfileFormat.table,
@@ -150,7 +145,7 @@ def profile(
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
-    return run.profile(model, device, settings, by.value, sort.value, top, output_format.value, output_file)
+    return run.profile(model, device, settings, by.value, sort.value, top, depth, output_format.value, output_file)
 
 
 @app.command(context_settings=_SETTINGS)
@@ -214,14 +209,20 @@ def _dispatch(words: list[str]) -> int:
     if not words:
         print(f"{USAGE} (onnxlint --help explains)", file=sys.stderr)  # noqa: T201
         return 2
+    if words[0] in arguments.VERSION:
+        return _show_version()
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     name, rest = arguments.split_command(words, commands)
     if name == "version":
-        print(f"onnxlint {__version__}")  # noqa: T201
-        return 0
+        return _show_version()
     program = "onnxlint" if name == arguments.MAIN_COMMAND else f"onnxlint {name}"
     result = commands[name].main(rest, prog_name=program, standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _show_version() -> int:
+    print(f"onnxlint {__version__}")  # noqa: T201
+    return 0
 
 
 def _message_of(error: Exception) -> str:
@@ -236,7 +237,8 @@ def _message_of(error: Exception) -> str:
     if isinstance(error, BindingError | DeviceError | LoadError | RuleError | streams.OutputError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        where = error.filename or ("standard output" if error.errno in _OF_WRITING else "")
+        return f"{where}: {error.strerror}" if where else error.strerror
     return f"internal error: {type(error).__name__}: {error} (set ONNXLINT_DEBUG=1 for the traceback)"
 
 

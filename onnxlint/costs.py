@@ -194,6 +194,20 @@ class CostModel:
         """Node key → the weights that this node, or a body of it, is the first to read."""
         return params_by_node(self.graph)
 
+    def is_known(self, node: Node) -> bool:
+        """The node, and every one in its bodies, has a known cost."""
+        if node.is_control_flow:
+            return not any(self.body(body).unknown for body in node.bodies.values())
+        return self.work(node) is not None
+
+    def macs_coverage(self, operators: frozenset[str]) -> float:
+        """The part of the nodes of these operators, bodies included, whose cost is known; 1 where there are none."""
+        missing = sum(node.op_type in operators for node in self.unknown)
+        if not missing:
+            return 1.0
+        whole = sum(n.op_type in operators for graph in self.graph.with_bodies() for n in graph.compute_nodes)
+        return 1 - missing / whole
+
     @cached_property
     def unknown(self) -> tuple[Node, ...]:
         """The run-time nodes, bodies included, without a known cost: no cost function, or shapes that nothing tells."""

@@ -8,6 +8,7 @@ from onnxlint.analysis import Analysis, Target
 from onnxlint.binding import Bound
 from onnxlint.cost import Cost
 from onnxlint.graph import Graph
+from onnxlint.kernels import MULTIPLIERS
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import DeviceInfo, Layer, ModelInfo, Totals, ValueInfo, Verdict
 from onnxlint.tensor import dtype_name
@@ -47,7 +48,8 @@ def model_info(model: ReadModel, analysis: Analysis) -> ModelInfo:
         assumed=model.bound.assumed,
         unresolved=(*graph.unresolved, *(f"{key} (trip count)" for key in graph.uncounted_loops)),
         unknown_operators=unknown,
-        unknown_node_share=sum(unknown.values()) / nodes if nodes else 0.0,
+        unknown_node_share=min(1.0, sum(unknown.values()) / nodes) if nodes else 0.0,
+        macs_coverage=analysis.costs.macs_coverage(MULTIPLIERS),
         notes=model.notes,
     )
 
@@ -156,5 +158,6 @@ def layers(analysis: Analysis) -> list[Layer]:
                 bound=analysis.bounds[index],
                 on_host=kernel.on_host,
                 output=str(graph.type_of(node.outputs[0])) if node.outputs else "",
+                is_known=costs.is_known(node),
             )
     return [rows[node.key] for node in graph.compute_nodes]

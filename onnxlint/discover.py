@@ -43,17 +43,13 @@ def discover(arguments: Iterable[str]) -> Found:
 def _expand(argument: str, missing: list[tuple[str, str]]) -> tuple[list[str], bool]:
     if argument == STDIN:
         return [argument], False
-    try:
-        is_folder, exists = os.path.isdir(argument), os.path.lexists(argument)
-    except ValueError:
-        raise LoadError("can't be opened: not a path") from None
-    if is_folder:
+    if os.path.isdir(argument):
         before = len(missing)
         models = _walk(argument, missing)
         if not models and len(missing) == before:
             raise LoadError(f"is a folder without models (*{_SUFFIX})")
         return models, True
-    if not exists and _MAGIC & set(argument):
+    if not os.path.lexists(argument) and _MAGIC & set(argument):
         models = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
         if not models:
             raise LoadError("matches no file")

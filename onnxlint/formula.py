@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
+import msgspec
 import onnx
 
-from onnxlint.analysis import Analysis, Target
+from onnxlint.analysis import Analysis, Target, target_for
 from onnxlint.binding import Bindings, Bound, bind, free_dims
 from onnxlint.cost import Cost
+from onnxlint.device import Device
 from onnxlint.graph_builder import build_graph
 from onnxlint.isolated import Limits
-from onnxlint.report import FormulaInfo, FormulaTerm
+from onnxlint.report import FormulaInfo, FormulaTerm, Report
 from onnxlint.scope import GraphDef, read_graph
+from onnxlint.settings import Settings
 from onnxlint.shapes import infer
 from onnxlint.tensor import TensorType
 
@@ -55,6 +58,14 @@ def formulas(proto: onnx.ModelProto, bindings: Bindings, target: Target, limits:
         return tuple(_formulas(model))
     except (_TooDear, _Incomparable):
         return ()
+
+
+def with_formulas(report: Report, proto: onnx.ModelProto, device: Device, settings: Settings) -> Report:
+    """The report with `model.formulas`, where dims were assumed."""
+    if not report.model.assumed or report.totals is None:
+        return report
+    found = formulas(proto, settings.bindings, target_for(device, settings.precision), settings.limits)
+    return msgspec.structs.replace(report, model=msgspec.structs.replace(report.model, formulas=found))
 
 
 class _Model:

@@ -39,6 +39,8 @@ ATTENTION = frozenset(
     {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "DecoderMaskedMultiHeadAttention"}
 )
 ANCHORS = CONVOLUTIONS | TRANSPOSED | MATRIX_PRODUCTS
+MULTIPLIERS = ANCHORS | RECURRENT | ATTENTION
+"""Operators whose arithmetic is multiply-accumulates."""
 _QUANTIZE = frozenset({"QuantizeLinear"})
 _MAX_EPILOGUE = 24
 

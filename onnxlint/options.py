@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,16 @@ from typing import Annotated
 import typer
 
 FILE_MB = 16_384
+USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
+EPILOG = """\b
+Other commands (onnxlint COMMAND --help):
+  onnxlint profile MODEL   what each layer costs, as a table
+  onnxlint rule [CODE]     list the rules, or explain one
+  onnxlint device [NAME]   list the devices, or show one
+  onnxlint check MODEL...  this one, also for a model named like a command
+\b
+Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
+"""
 
 
 class Format(StrEnum):
@@ -69,6 +80,12 @@ def one_of(choices: type[Enum]) -> str:
     return "|".join(str(choice.value) for choice in choices)
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number")
+    return value
+
+
 DEVICE_HELP = "A device's name or a profile.toml"
 DeviceOption = Annotated[
     list[str] | None, typer.Option("--device", "-d", help=f"{DEVICE_HELP}; repeatable.", metavar="NAME")
@@ -84,13 +101,20 @@ RulesOption = Annotated[
     list[Path] | None, typer.Option(help="Folders of further rule files, which are run.", metavar="DIR")
 ]
 TimeoutOption = Annotated[
-    float, typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S")
+    float,
+    typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S", callback=_finite),
 ]
 MemoryOption = Annotated[
     int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20, metavar="MB")
 ]
 FileOption = Annotated[
     int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
+]
+ImpactOption = Annotated[
+    float,
+    typer.Option(
+        help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT", callback=_finite
+    ),
 ]
 Words = list[str] | None
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]

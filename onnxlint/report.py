@@ -28,7 +28,11 @@ class ValueInfo(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The model as read: what it is, what was assumed of it, what stayed unknown."""
+    """The model as read: what it is, what was assumed of it, what stayed unknown.
+
+    `macs_coverage` is the known part of the nodes that multiply (convolutions, products, attention, recurrences).
+    `formulas` is filled where it was asked for (`onnxlint profile`) and dims were assumed.
+    """
 
     path: str
     sha256: str | None = None
@@ -111,7 +115,10 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """One run-time node. Bytes, seconds and bound are its kernel's, given at the kernel's first node (0 at others)."""
+    """One run-time node. Bytes, seconds and bound are its kernel's, given at the kernel's first node (0 at others).
+
+    `is_known` is false where the node, or one in its bodies, has no known cost.
+    """
 
     node: str
     name: str
@@ -127,6 +134,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     bound: str
     on_host: bool
     output: str
+    is_known: bool = True
 
 
 class FixInfo(msgspec.Struct, frozen=True):

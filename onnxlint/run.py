@@ -14,9 +14,9 @@ from onnxlint.describe import ReadModel
 from onnxlint.device import Device, load_device, profile_names
 from onnxlint.discover import discover
 from onnxlint.engine import lint_graph, read_model, unreadable
+from onnxlint.formula import with_formulas
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
-from onnxlint.output import devices, profile_table, rules_list
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import find_rule, rules_with, select
@@ -135,28 +135,33 @@ def profile(
     by: str,
     sort: str,
     top: int | None,
+    depth: int | None,
     output_format: str,
     output_file: Path | None,
 ) -> int:
     """Write one model's per-layer table; returns the exit code, raises LoadError with the path in front."""
+    from onnxlint.output import profile_table
+
     (device,) = _profiles([device_name], chosen)
     streams.check_output(output_file, [path])
     try:
-        _, model = _read(path, chosen)
+        loaded, model = _read(path, chosen)
     except (LoadError, BindingError) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
-    report = lint_graph(model, device, [], chosen)
+    report = with_formulas(lint_graph(model, device, [], chosen), loaded.proto, device, chosen)
     if output_file is None:
-        profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format)
+        profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
     else:
         written = io.StringIO()
-        profile_table.write(report, written, by=by, sort=sort, top=top, output_format=output_format)
+        profile_table.write(report, written, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
         streams.write(written.getvalue(), output_file)
     return 1 if report.incomplete else 0
 
 
 def rule(code: str | None, folders: Sequence[Path]) -> None:
     """List the rules or print one's page; raises RuleError."""
+    from onnxlint.output import rules_list
+
     rules = rules_with(folders)
     if code is None:
         rules_list.write_list(rules, sys.stdout)
@@ -166,6 +171,8 @@ def rule(code: str | None, folders: Sequence[Path]) -> None:
 
 def device(name: str | None) -> None:
     """List the devices or print one's figures; raises DeviceError."""
+    from onnxlint.output import devices
+
     if name is None:
         devices.write_list([load_device(known) for known in profile_names()], sys.stdout)
     else:

@@ -85,6 +85,8 @@ def _infer_natively(model: onnx.ModelProto, graph: GraphDef, bound: Bound, walk:
     outputs = [(info, info.type.tensor_type.elem_type) for info in model.graph.output]
     del model.graph.output[:]  # not changed in place: `graph` knows them as declared
     for info, element in outputs:
+        if not isinstance(info.name, str):  # bytes that are no UTF-8, which protobuf reads but does not write
+            continue
         added = model.graph.output.add(name=info.name)
         if info.type.WhichOneof("value") == "tensor_type":
             added.type.tensor_type.elem_type = element

@@ -4,155 +4,186 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, TextIO
 
+import msgspec
+
+from onnxlint.output.profile_rows import Row, rows_of, total_of
 from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
-from onnxlint.report import Layer, Report
+from onnxlint.report import FormulaInfo, Report
 from onnxlint.text import printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _BAR = 12
+_WIDE, _WIDER = 110, 140
+_NAMES = {"macs": "MACCs", "flops": "FLOPs", "memory_access_bytes": "bytes"}
+_SUPERSCRIPTS = {1: "", 2: "²", 3: "³"}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table; bytes and seconds are sums over its kernels."""
-
-    name: str
-    op: str
-    nodes: int
-    output: str
-    params: int
-    macs: int
-    flops: int
-    bytes: int
-    latency_s: float
-    share: float
-    bound: str
-
-
-def write(report: Report, stream: TextIO, *, by: str, sort: str, top: int | None, output_format: str) -> None:
-    """Write the report's layers as rows."""
-    rows = _rows(report, by)
-    keys = {"time": "latency_s", "macs": "macs", "params": "params", "bytes": "bytes"}
-    if sort in keys:
-        rows.sort(key=lambda row: -getattr(row, keys[sort]))
-    rows = rows[:top]
+def write(
+    report: Report,
+    stream: TextIO,
+    *,
+    by: str,
+    sort: str,
+    top: int | None,
+    output_format: str,
+    depth: int | None = None,
+) -> None:
+    """Write the report's layers as rows, with their sum."""
+    rows = rows_of(report, by, sort, depth)
+    total = total_of(rows)
+    if top is not None and len(rows) > top:
+        rest = total_of(rows[top:], f"({len(rows) - top} more)")
+        rows = rows[:top]
+    else:
+        rest = None
     if output_format == "json":
-        json.dump([asdict(row) for row in rows], stream, indent=2)
+        json.dump(_json(report, by, rows, total), stream, indent=2)
         stream.write("\n")
     elif output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Row.__slots__)
-        writer.writerows([_cell(value) for value in asdict(row).values()] for row in rows)
+        writer.writerow([field.name for field in fields(Row)])
+        writer.writerows([_cell(value) for value in asdict(row).values()] for row in (*rows, total))
     else:
-        _table(report, rows, stream)
+        _table(report, rows, rest, total, stream)
+
+
+def _json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[str, object]:
+    return {
+        "schema_version": report.schema_version,
+        "tool": msgspec.to_builtins(report.tool),
+        "model": msgspec.to_builtins(report.model),
+        "device": msgspec.to_builtins(report.device),
+        "by": by,
+        "rows": [asdict(row) for row in rows],
+        "total": asdict(total),
+        "totals": msgspec.to_builtins(report.totals),
+        "incomplete": list(report.incomplete),
+    }
 
 
 def _cell(value: object) -> object:
     """A CSV cell that no spreadsheet takes for a formula."""
     if isinstance(value, str):
         value = printable(value)
-        return "'" + value if value[:1] in "=+-@\t\r" else value
+        return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
     return value
 
 
-def _rows(report: Report, by: str) -> list[Row]:
-    groups: dict[str, list[Layer]] = {}
-    for layer in report.layers:
-        groups.setdefault(_group(layer, by), []).append(layer)
-    total = report.totals.latency_s if report.totals is not None else 0.0
-    return [_row(name, layers, by, total) for name, layers in groups.items()]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    text: Callable[[Row], str]
+    is_number: bool = True
+    most: int | None = None
+    style: str = ""
+    sums: bool = True
 
 
-def _group(layer: Layer, by: str) -> str:
-    if by == "node":
-        return layer.node
-    if by == "kernel":
-        return str(layer.kernel)
-    if by == "op":
-        return layer.kernel_ops
-    return module_of(layer.name or layer.node)
+def _columns(rows: Sequence[Row], width: int) -> list[_Column]:
+    """The columns that fit: names are cut at their front, where long ones are alike."""
+    longest = max((row.share for row in rows), default=0.0) or 1.0
+    columns = [
+        _Column("params", lambda row: count(row.params) if row.params else ""),
+        _Column("MACCs", lambda row: count(row.macs) if row.macs else "?" if row.unknown else ""),
+        _Column("bytes", lambda row: size(row.bytes) if row.bytes else ""),
+        _Column("FLOP/B", lambda row: f"{row.intensity:.3g}" if row.intensity and row.intensity < 1e3 else _big(row)),
+        _Column("time", lambda row: seconds(row.latency_s) if row.latency_s else ""),
+        _Column("share", lambda row: percent(row.share) if row.latency_s else ""),
+        _Column("bound", lambda row: row.bound, is_number=False),
+    ]
+    if width >= _WIDE:
+        bar = _Column("", lambda row: "█" * round(row.share * _BAR / longest), False, style="cyan", sums=False)
+        columns.insert(6, bar)
+        if any(row.op for row in rows):
+            columns.insert(0, _Column("operators", lambda row: printable(row.op, 60), False, most=24))
+        else:
+            columns.insert(0, _Column("nodes", lambda row: str(row.nodes)))
+    if width >= _WIDER and any(row.op for row in rows):
+        columns.insert(1, _Column("output", lambda row: row.output, False, most=24, style="dim"))
+    return columns
 
 
-def module_of(name: str) -> str:
-    """The scope of an exported name: `/stage2/0/conv/Conv_output_0` belongs to `/stage2/0/conv`."""
-    scope, separator, _ = name.rpartition("/")
-    return scope if separator and scope else name
+def _big(row: Row) -> str:
+    return count(row.intensity).replace(" ", "") if row.intensity else ""
 
 
-def _row(name: str, layers: Sequence[Layer], by: str, total_s: float) -> Row:
-    first = layers[0]
-    spent = sum(layer.latency_s for layer in layers)
-    bounds = sorted({layer.bound for layer in layers if layer.latency_s})
-    labels = {"node": first.node, "kernel": first.name or first.node}
-    return Row(
-        name=labels.get(by, name),
-        op=first.op if by == "node" else first.kernel_ops if by == "kernel" else "",
-        nodes=len(layers),
-        output=layers[-1].output,
-        params=sum(layer.params for layer in layers),
-        macs=sum(layer.macs for layer in layers),
-        flops=sum(layer.flops for layer in layers),
-        bytes=sum(layer.read_bytes + layer.written_bytes for layer in layers),
-        latency_s=spent,
-        share=spent / total_s if total_s else 0.0,
-        bound=bounds[0] if len(bounds) == 1 else "mixed" if bounds else "free",
-    )
-
-
-def _table(report: Report, rows: Sequence[Row], stream: TextIO) -> None:
+def _table(report: Report, rows: Sequence[Row], rest: Row | None, total: Row, stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(file=stream)
-    table = Table(box=None, padding=(0, 1), header_style="bold", expand=False)
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=1)
-    has_ops = any(row.op for row in rows)
-    if has_ops:
-        table.add_column("operators", overflow="ellipsis", no_wrap=True, max_width=24)
-    wide = console.width >= 110
-    if wide:
-        table.add_column("output", no_wrap=True, overflow="ellipsis", max_width=26)
-    for title in ("params", "MACCs", "bytes", "time", "share"):
-        table.add_column(title, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("", no_wrap=True)
-    table.add_column("bound", no_wrap=True)
-    for row in rows:
-        cells = [Text(printable(row.name, 60))]
-        cells += [Text(printable(row.op, 40))] if has_ops else []
-        cells += [Text(row.output, style="dim")] if wide else []
-        cells += [
-            Text(count(row.params) if row.params else ""),
-            Text(count(row.macs) if row.macs else ""),
-            Text(size(row.bytes) if row.bytes else ""),
-            Text(seconds(row.latency_s) if row.latency_s else ""),
-            Text(percent(row.share) if row.latency_s else ""),
-        ]
-        cells += (
-            [Text("█" * round(row.share * _BAR / max(r.share for r in rows) if row.share else 0), "cyan")]
-            if wide
-            else []
-        )
-        table.add_row(*cells, Text(row.bound))
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    columns = _columns(rows, console.width)
+    last = [row for row in (rest, total) if row is not None]
+    cells = [[column.text(row) for column in columns] for row in rows]
+    cells += [[column.text(row) if column.sums else "" for column in columns] for row in last]
+    widths = [
+        max(len(column.title), *(min(len(line[i]), column.most or 99) for line in cells))
+        for i, column in enumerate(columns)
+    ]
+    room = max(8, console.width - sum(widths) - 2 * len(columns))
+    table.add_column("layer", no_wrap=True, max_width=room)
+    for column, width in zip(columns, widths, strict=True):
+        justify = "right" if column.is_number else "left"
+        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", max_width=width)  # type: ignore[arg-type]
+    for row, line in zip((*rows, *last), cells, strict=True):
+        style = "bold" if row is total else "dim" if row is rest else ""
+        texts = [Text(text, style=column.style) for text, column in zip(line, columns, strict=True)]
+        table.add_row(Text(_tail(printable(row.name, 400), room)), *texts, style=style)
     console.print(table)
-    totals, device = report.totals, report.device
-    if totals is not None and device is not None:
-        spread = seconds_range(totals.latency_low_s, totals.latency_high_s)
-        line = (
-            f"{printable(report.model.path)} on {device.name}, {device.precision}: {count(totals.params)} params, "
-            f"{count(totals.macs)}MACCs, {size(totals.memory_access_bytes)} moved, {seconds(totals.latency_s)} "
-            f"({spread}, {device.trust}) in {plural(len({layer.kernel for layer in report.layers}), 'kernel')}"
-        )
-        console.print(line, style="bold", markup=False, highlight=False)
-        if report.model.assumed:
-            console.print(f"assumed: {', '.join(report.model.assumed)}", markup=False, highlight=False)
-        if report.model.unresolved or report.model.unknown_operators:
-            unknown = sum(report.model.unknown_operators.values())
-            line = f"unknown: {plural(len(report.model.unresolved), 'shape')}, {plural(unknown, 'node')} without a cost"
-            console.print(line, markup=False, highlight=False)
-        for problem in report.incomplete:
-            console.print(f"incomplete: {printable(problem)}", style="bold red", markup=False, highlight=False)
+    _notes(report, console)
+
+
+def _tail(name: str, width: int) -> str:
+    return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
+
+
+def _notes(report: Report, console: Console) -> None:
+    """What the table is of, what it assumes, and what it lacks."""
+    totals, device, model = report.totals, report.device, report.model
+    if totals is None or device is None:
+        return
+    spread = seconds_range(totals.latency_low_s, totals.latency_high_s)
+    kernels = plural(len({layer.kernel for layer in report.layers if layer.bound != "free"}), "kernel")
+    lines = [
+        (
+            f"{printable(model.path)} on {device.name}, {device.precision}: {seconds(totals.latency_s)} "
+            f"({spread}, {device.trust}) in {kernels}",
+            "bold",
+        ),
+        (
+            f"{count(totals.params)} params ({size(totals.weight_bytes)} stored), {count(totals.macs)}MACCs, "
+            f"{size(totals.memory_access_bytes)} moved, {size(totals.peak_activation_bytes)} of activations at peak",
+            "",
+        ),
+    ]
+    lines += [(f"assumed: {', '.join(model.assumed)}", "yellow")] if model.assumed else []
+    lines += [(formula_text(formula), "") for formula in model.formulas]
+    if model.unknown_node_share or model.macs_coverage < 1:
+        known = f"{percent(1 - model.unknown_node_share)} of the nodes"
+        lines.append((f"known: the cost of {known}, {percent(model.macs_coverage)} of those that multiply", "yellow"))
+    else:
+        lines.append(("known: the cost of every node", "dim"))
+    lines += [(f"incomplete: {printable(problem)}", "bold red") for problem in report.incomplete]
+    for line, style in lines:
+        console.print(line, style=style, markup=False, highlight=False)
+
+
+def formula_text(formula: FormulaInfo) -> str:
+    """`MACCs = 4.55 M·batch·seq + 2.50 k·batch·seq²`, with the sizes that it holds for."""
+    terms = []
+    for term in formula.terms:
+        powers = [f"{printable(name)}{_SUPERSCRIPTS.get(power, f'^{power}')}" for name, power in term.powers.items()]
+        sign = "−" if term.coefficient < 0 else "+"
+        terms.append(f"{sign} " + "·".join([count(abs(term.coefficient)).strip(), *powers]))
+    text = f"{_NAMES.get(formula.metric, formula.metric)} = {' '.join(terms).removeprefix('+ ') or '0'}"
+    conditions = [f"{printable(name)} a multiple of {step}" for name, step in formula.multiple_of.items()]
+    conditions += [f"{printable(name)} = {value}" for name, value in formula.held.items()]
+    return f"{text} ({', '.join(conditions)})" if conditions else text

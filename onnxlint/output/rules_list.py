@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.markdown import Markdown
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +26,9 @@ def write_list(rules: Sequence[LoadedRule], stream: TextIO) -> None:
 
 def write_page(rule: LoadedRule, stream: TextIO) -> None:
     """The rule's docstring, then its examples."""
+    from rich.markdown import Markdown
+    from rich.syntax import Syntax
+
     console = Console(file=stream)
     console.print(Text(f"{rule.code} {rule.name} ({rule.family}, {rule.rule.severity})", style="bold"))
     console.print()

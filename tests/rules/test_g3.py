@@ -58,7 +58,9 @@ def test_a_cell_of_like_convolutions_is_exactly_one() -> None:
     assert finding.saving_s > 0
     (other,) = found_in(text.replace("rd = Relu (d)", "rd = Sigmoid (d)"), "G3", "t4")
     assert other.fix is not None
-    assert other.fix.safety == "advice"
+    assert (other.fix.safety, [one.safety for one in other.alternatives]) == ("exact", ["advice"])
+    assert other.saving_s is not None
+    assert other.saving_s < finding.saving_s
 
 
 def test_each_node_is_in_one_region() -> None:
