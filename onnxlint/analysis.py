@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,19 +43,42 @@ def target_for(device: Device, precision: Precision | None = None, batch_factor:
 
 
 class Analysis:
-    """The graph's kernels with their costs and times (seconds, kernels × parameter sets)."""
+    """The graph's kernels with their costs and times (seconds, kernels × parameter sets).
 
-    def __init__(self, graph: Graph, target: Target) -> None:
+    `base` is the analysis of a graph that this one differs little from: what the edits between them did not touch
+    is taken from there.
+    """
+
+    def __init__(self, graph: Graph, target: Target, base: Analysis | None = None) -> None:
         self.graph, self.target = graph, target
         self.costs = CostModel(graph, target.precision)
-        self.placement: Placement = place(graph, target.device, target.table)
+        same = _untouched(graph, base) if base is not None else set()
+        if base is not None:
+            self.costs.adopt(base.costs, same)
+        known = {key: base.placement.support[key] for key in same} if base is not None else {}
+        self.placement: Placement = place(graph, target.device, target.table, known)
         self.kernels: tuple[Kernel, ...] = build_kernels(graph, target.device, target.host, self.placement)
-        self.kernel_costs: tuple[Cost, ...] = tuple(self._cost(kernel) for kernel in self.kernels)
+        self._loads: dict[int, Load] = {}
+        self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base, same))
         self.times, self.bounds = self._estimate()
 
-    def _cost(self, kernel: Kernel) -> Cost:
-        cost = Cost() if kernel.is_free else self.costs.cost(kernel.nodes)
-        return cost.scaled(self.target.batch_factor)
+    def _costs_of_kernels(self, base: Analysis | None, same: set[str]) -> Iterator[Cost]:
+        # with Q/DQ nodes about, a value's element size depends on its readers, which the edits may have changed
+        reusable = base if base is not None and not base.costs.integers and not self.costs.integers else None
+        for index, kernel in enumerate(self.kernels):
+            if kernel.is_free:
+                yield Cost()
+                continue
+            leaving = self.costs.leaving(kernel.nodes)
+            if reusable is not None and all(node.key in same for node in kernel.nodes):
+                other = reusable.kernel_of[kernel.main.key]
+                before = reusable.kernels[other]
+                if before.nodes == kernel.nodes and reusable.costs.leaving(before.nodes) == leaving:
+                    if before.on_host == kernel.on_host and other in reusable._loads and not self._chip_bytes:
+                        self._loads[index] = reusable._loads[other]
+                    yield reusable.kernel_costs[other]
+                    continue
+            yield self.costs.cost(kernel.nodes, leaving).scaled(self.target.batch_factor)
 
     def _estimate(self) -> tuple[Seconds, list[Bound]]:
         target = self.target
@@ -63,7 +86,10 @@ class Analysis:
         bounds: list[Bound] = ["free"] * len(self.kernels)
         for hosted, machine in ((False, target.machine), (True, target.host_machine)):
             indices = [i for i, k in enumerate(self.kernels) if k.on_host == hosted and not k.is_free]
-            seconds, found = machine.times([self._load(i, machine) for i in indices])
+            for i in indices:
+                if i not in self._loads:
+                    self._loads[i] = self._load(i, machine)
+            seconds, found = machine.times([self._loads[i] for i in indices])
             for row, index in enumerate(indices):
                 # the host's own sets are independent of the device's: its mean stands in each of them
                 times[index] = seconds[row].mean() if hosted else seconds[row]
@@ -92,20 +118,23 @@ class Analysis:
 
     def device_loads(self) -> list[Load]:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
-        chosen = [i for i, kernel in enumerate(self.kernels) if not kernel.on_host and not kernel.is_free]
-        return [self._load(i, self.target.machine) for i in chosen]
+        return [self._loads[i] for i, k in enumerate(self.kernels) if not k.on_host and not k.is_free]
 
     @cached_property
     def _host_costs(self) -> CostModel:
         return CostModel(self.graph, self.target.host_machine.precision)
 
+    @property
+    def _chip_bytes(self) -> float:
+        chip = self.target.device.on_chip_kib
+        return chip.value * 1024 if chip is not None and chip.value is not None else 0.0
+
     def _kept_bytes(self, index: int) -> int:
         """Bytes of the kernel's activations that stay on chip: small values whose writer and readers are near."""
-        chip = self.target.device.on_chip_kib
-        if chip is None or chip.value is None or self.kernels[index].on_host:
-            return 0
         kernel = self.kernels[index]
-        room = chip.value * 1024 / 2
+        room = self._chip_bytes / 2
+        if not room or kernel.on_host:
+            return 0
         names = {n for node in kernel.nodes for n in (*node.inputs, *node.outputs) if n in self._kernel_writing}
         kept = 0
         for name in names:
@@ -160,9 +189,10 @@ class Analysis:
                     writer = self._kernel_writing.get(name)
                     if writer is None and (name not in self.graph.inputs or not kernel.on_host):
                         continue
-                    writer_hosted = writer is not None and self.kernels[writer].on_host
-                    if writer_hosted != kernel.on_host:
-                        found.setdefault(name, index if kernel.on_host else writer or index)
+                    if kernel.on_host and (writer is None or not self.kernels[writer].on_host):
+                        found.setdefault(name, index)
+                    elif not kernel.on_host and writer is not None and self.kernels[writer].on_host:
+                        found.setdefault(name, writer)
         return found
 
     @cached_property
@@ -216,3 +246,15 @@ class Analysis:
     def unknown_nodes(self) -> tuple[Node, ...]:
         """The run-time nodes whose cost is unknown: no cost function, or shapes that nothing tells."""
         return self.costs.unknown
+
+
+def _untouched(graph: Graph, base: Analysis) -> set[str]:
+    """The keys of the run-time nodes that are the very nodes of the base, with the types that they had there."""
+    before, types, old = base.graph, graph.types, base.graph.types
+    return {
+        node.key
+        for node in graph.compute_nodes
+        if before.get(node.key) is node
+        and not node.is_control_flow
+        and all(types.get(name) is old.get(name) for name in (*node.inputs, *node.outputs))
+    }

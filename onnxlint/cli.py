@@ -43,7 +43,7 @@ from onnxlint.options import (
     one_of,
 )
 
-_OF_WRITING = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
+_OF_WRITING = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG)
 _SETTINGS = {"help_option_names": ["--help", "-h"]}
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -134,6 +134,8 @@ def profile(
     verbose: Verbose = False,
 ) -> int:
     """Print what each layer of a model costs: parameters, multiply-accumulates, bytes, milliseconds."""
+    if not model:  # some pairs of typer and click let it pass
+        raise typer.BadParameter("Missing argument 'MODEL'")
     from onnxlint import run
 
     settings = run.settings(

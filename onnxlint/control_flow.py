@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.tensor import INT64, TensorType
 from onnxlint.values import Array, attribute
@@ -74,8 +76,8 @@ def _loop(walk: Walk, node: NodeDef, body: GraphDef) -> None:
     condition = _scalar(walk, node.inputs[1]) if has_condition else True
     for name, kind in zip(body.inputs, (TensorType(INT64, ()), TensorType(_BOOL, ())), strict=False):
         walk.types[name] = kind
-    if condition and has_condition and len(body.inputs) > 1:
-        walk.values[body.inputs[1]] = walk.values[node.inputs[1]].reshape(())  # true in every trip that begins
+    if condition and len(body.inputs) > 1:
+        walk.values[body.inputs[1]] = np.asarray(True)  # in every trip that begins
     carried = node.inputs[2:]
     _until_stable(walk, body, body.inputs[2:], carried, body.outputs[1:])
     goes_on = _scalar(walk, body.outputs[0]) if body.outputs else None

@@ -34,6 +34,10 @@ class CostModel:
         self._bodies: dict[int, CostModel] = {}
         self._flows: dict[str, Cost] = {}
 
+    def adopt(self, other: CostModel, keys: Iterable[str]) -> None:
+        """Take from another graph's model the work of these nodes, which are the same in both."""
+        self._works |= {key: other._works[key] for key in keys if key in other._works}
+
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""
         if node.key not in self._works:

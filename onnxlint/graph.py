@@ -120,6 +120,10 @@ class Graph:
         """The node of that key; raises KeyError."""
         return self._by_key[key]
 
+    def get(self, key: str) -> Node | None:
+        """The node of that key, or None."""
+        return self._by_key.get(key)
+
     def producer(self, name: str) -> Node | None:
         """The node that writes the value, None for inputs, weights and values from outside."""
         return self._producers.get(name)

@@ -36,8 +36,10 @@ class Placement:
         return len({level for key, level in self.level.items() if key not in self.on_host})
 
 
-def place(graph: Graph, device: Device, table: SupportTable) -> Placement:
+def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str, Support] | None = None) -> Placement:
     """Place the graph's run-time nodes: what the device does not support falls to its host.
+
+    `known` is the support of some of the nodes, found before.
 
     What lies between two stretches of the host and holds no convolution or matrix product stays there as well:
     runtimes don't hand over for a few element-wise operators, they have a least size of a partition.
@@ -46,7 +48,8 @@ def place(graph: Graph, device: Device, table: SupportTable) -> Placement:
     on_host: set[str] = set()
     after_first = False
     for node in graph.compute_nodes:
-        found = support[node.key] = table.of(graph, node)
+        found = (known or {}).get(node.key) or table.of(graph, node)
+        support[node.key] = found
         if found.status == "unsupported" or (after_first and device.operators.one_partition):
             on_host.add(node.key)
             after_first = True

@@ -70,7 +70,7 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
     savings: list[tuple[Fix, Seconds]] = []
     for fix in finding.fixes:
         try:
-            savings.append((fix, analysis.total - Analysis(apply(analysis.graph, fix.edits), analysis.target).total))
+            savings.append((fix, analysis.total - Analysis(apply(analysis.graph, fix.edits), analysis.target, analysis).total))
         except EditError:
             continue
     savings = _ranked(savings)
@@ -111,7 +111,7 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
             except EditError:
                 column.append(saved)
                 continue
-            after = Analysis(graph, analysis.target)
+            after = Analysis(graph, analysis.target, before)
             gain = float((before.total - after.total).mean())
             if gain > 0:
                 saved += gain

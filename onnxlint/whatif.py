@@ -54,7 +54,7 @@ def apply(graph: Graph, edits: Iterable[Edit]) -> Graph:
 
 def saving(before: Analysis, edits: Iterable[Edit]) -> Seconds:
     """Seconds that the edits save, one per parameter set; raises EditError."""
-    after = Analysis(apply(before.graph, edits), before.target)
+    after = Analysis(apply(before.graph, edits), before.target, before)
     saved: Seconds = before.total - after.total
     return saved
 

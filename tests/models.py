@@ -1,119 +1,84 @@
-"""Small models for tests: built from ONNX text or with onnx.helper, written to files, linted through the API."""
+"""Small models by hand, and what ONNX Runtime sees when it runs one."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-HEADER = '<ir_version: 8, opset_import: ["" : 17]>\n'
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.binding import Bindings
+from onnxlint.device import load_device
+from onnxlint.engine import lint_graph, read_model
+from onnxlint.report import Report
+from onnxlint.settings import Settings
 
-
-def parse(text: str, header: str = HEADER) -> onnx.ModelProto:
-    """A model from ONNX text; the header is added where the text has none."""
-    return onnx.parser.parse_model(text if text.lstrip().startswith("<") else header + text)
-
-
-def relu(name: str = "x", output: str = "y", dims: Sequence[Any] = (1, 3, 8, 8)) -> onnx.ModelProto:
-    """One Relu from `name` to `output`."""
-    return model_of([helper.make_node("Relu", [name], [output])], {name: dims}, {output: dims})
+FLOAT = TensorProto.FLOAT
 
 
-def model_of(
+def weight(name: str, *dims: int, dtype: Any = np.float32) -> onnx.TensorProto:
+    """An initializer of small numbers, never 0."""
+    values = np.arange(1, 1 + int(np.prod(dims, dtype=np.int64))) % 7 + 1
+    return numpy_helper.from_array(values.reshape(dims).astype(dtype), name)
+
+
+def constant(name: str, value: Any, dtype: Any = np.int64) -> onnx.TensorProto:
+    """An initializer of this value."""
+    return numpy_helper.from_array(np.asarray(value, dtype), name)
+
+
+def value(name: str, dims: Sequence[int | str | None] | None, dtype: int = FLOAT) -> onnx.ValueInfoProto:
+    """An input or output."""
+    return helper.make_tensor_value_info(name, dtype, dims)
+
+
+def model(
     nodes: Sequence[onnx.NodeProto],
-    inputs: dict[str, Sequence[Any] | None],
-    outputs: dict[str, Sequence[Any] | None],
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[str],
     initializers: Sequence[onnx.TensorProto] = (),
+    functions: Sequence[onnx.FunctionProto] = (),
     opset: int = 17,
-    ir_version: int = 8,
-    **options: Any,
+    domains: Mapping[str, int] | None = None,
 ) -> onnx.ModelProto:
-    """A model of float tensors, unchecked; dims may be symbols, None, or any number."""
-    graph = helper.make_graph(
-        list(nodes), "g", [_info(n, d) for n, d in inputs.items()], [_info(n, d) for n, d in outputs.items()],
-        list(initializers),
-    )  # fmt: skip
-    opsets = options.pop("opset_imports", [helper.make_opsetid("", opset)])
-    return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, **options)
+    """A ModelProto whose outputs state no shape."""
+    results = [value(name, None) if isinstance(name, str) else name for name in outputs]
+    graph = helper.make_graph(list(nodes), "g", list(inputs), results, list(initializers))
+    imports = [helper.make_opsetid(domain, version) for domain, version in {"": opset, **(domains or {})}.items()]
+    made = helper.make_model(graph, opset_imports=imports, functions=list(functions))
+    made.ir_version = 10
+    return made
 
 
-def _info(name: str, dims: Sequence[Any] | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+def lint(proto: onnx.ModelProto, device: str = "generic", **bindings: Any) -> Report:
+    """The report without rules; `batch`, `dims` and `shapes` bind."""
+    settings = Settings(bindings=Bindings(**bindings))
+    return lint_graph(read_model(proto, settings), load_device(device), [], settings)
 
 
-def weights(name: str, *dims: int, external: str = "") -> onnx.TensorProto:
-    """A float tensor of zeros, or one whose body lies in the file `external`."""
-    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=dims)
-    if external:
-        tensor.data_location = TensorProto.EXTERNAL
-        entry = tensor.external_data.add()
-        entry.key, entry.value = "location", external
-    else:
-        size = 4
-        for dim in dims:
-            size *= dim
-        tensor.raw_data = bytes(size)
-    return tensor
+def analyse(proto: onnx.ModelProto, device: str = "generic", precision: Any = None) -> Analysis:
+    """The analysis on a device."""
+    return Analysis(read_model(proto, Settings()).graph, target_for(load_device(device), precision))
 
 
-def conv(weight: onnx.TensorProto | None = None, **options: Any) -> onnx.ModelProto:
-    """One convolution of 8×8 images, 3 to 64 channels, 3×3."""
-    weight = weight if weight is not None else weights("w", 64, 3, 3, 3)
-    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
-    return model_of([node], {"x": [1, 3, 8, 8]}, {"y": [1, 64, 8, 8]}, [weight], **options)
+def observed(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """The shape of every value of the main graph as ONNX Runtime computes it, its optimizations off."""
+    import onnxruntime
 
-
-def saved(model: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> str:
-    """The model's file."""
-    path = folder / name
-    path.write_bytes(model.SerializeToString())
-    return str(path)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a command line gave."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run(*words: str, stdin: bytes = b"") -> Run:
-    """Run the command line in this process."""
-    from onnxlint.cli import run_main
-
-    out, err = _Captured(), _Captured()
-    before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = run_main(list(words))
-    finally:
-        sys.stdin = before
-    return Run(code, out.text(), err.text())
-
-
-class _Captured(io.TextIOWrapper):
-    """A text stream in memory that has bytes underneath, as the standard ones have."""
-
-    def __init__(self) -> None:
-        super().__init__(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
-
-    def text(self) -> str:
-        return self.buffer.getvalue().decode()  # type: ignore[attr-defined]
-
-
-def script(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line in a new interpreter."""
-    options = {"capture_output": True, "timeout": 60, "env": {**os.environ, "COLUMNS": "80"}} | options
-    return subprocess.run([sys.executable, "-m", "onnxlint", *words], check=False, **options)
+    whole = onnx.ModelProto()
+    whole.CopyFrom(proto)
+    stated = {info.name for info in whole.graph.output}
+    for node in proto.graph.node:
+        whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name and name not in stated)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(whole.SerializeToString(), options, ["CPUExecutionProvider"])
+    results = session.run(None, dict(feeds))
+    found = {info.name: np.shape(result) for info, result in zip(session.get_outputs(), results, strict=True)}
+    found |= {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
+    return found | {name: feed.shape for name, feed in feeds.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import models
+import modelfiles
 import pytest
 from onnx import TensorProto, helper
 
@@ -15,7 +15,7 @@ from onnxlint.scope import read_graph
 
 def bound(inputs: dict[str, Sequence[Any] | None], **options: Any) -> Bound:
     nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in inputs]
-    model = models.model_of(nodes, inputs, {f"{name}_out": None for name in inputs})
+    model = modelfiles.model_of(nodes, inputs, {f"{name}_out": None for name in inputs})
     return bind(read_graph(model), Bindings(**options))
 
 
@@ -121,7 +121,7 @@ def test_batches_that_do_not_fit(inputs: dict[str, Any], words: str) -> None:
 
 
 def test_inputs_that_are_no_tensors() -> None:
-    model = models.relu()
+    model = modelfiles.relu()
     sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, [1])
     model.graph.input.append(sequence)
     model.graph.input.add(name="t")

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import models
+import modelfiles
 import pytest
-from models import Run, run
+from modelfiles import Run, run
 from onnx import helper
 from zoo.store import STORED
 
@@ -25,7 +25,7 @@ MODEL = str(STORED)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    models.saved(models.relu(), tmp_path)
+    modelfiles.saved(modelfiles.relu(), tmp_path)
     return tmp_path
 
 
@@ -89,7 +89,7 @@ def test_version(words: list[str]) -> None:
     ],
 )
 def test_models_named_like_commands(place: Path, words: list[str]) -> None:
-    models.saved(models.relu(), place, "rule")
+    modelfiles.saved(modelfiles.relu(), place, "rule")
     assert run(*words).code == 0
 
 
@@ -223,12 +223,12 @@ def test_several_devices_are_several_reports() -> None:
 
 def test_a_folder_is_a_list_of_reports(place: Path) -> None:
     (place / "f").mkdir()
-    models.saved(models.relu(), place / "f")
+    modelfiles.saved(modelfiles.relu(), place / "f")
     assert len(json.loads(run("f", "--output-format", "json").out)["reports"]) == 1
 
 
 def test_a_model_from_stdin() -> None:
-    data = models.relu().SerializeToString()
+    data = modelfiles.relu().SerializeToString()
     result = run("-", "--output-format", "json", stdin=data)
     model = json.loads(result.out)["model"]
     assert (result.code, model["path"]) == (0, "-")
@@ -238,7 +238,7 @@ def test_a_model_from_stdin() -> None:
 
 
 def test_missing_weights_are_a_note(place: Path) -> None:
-    path = models.saved(models.conv(models.weights("w", 64, 3, 3, 3, external="w.bin")), place)
+    path = modelfiles.saved(modelfiles.conv(modelfiles.weights("w", 64, 3, 3, 3, external="w.bin")), place)
     result = run(path)
     assert result.code == 0
     assert "'w.bin' is missing" in " ".join(result.out.split())
@@ -257,8 +257,8 @@ def test_findings_fail_and_can_be_forgiven() -> None:
 
 
 def test_an_incomplete_analysis_is_never_clean() -> None:
-    model = models.model_of([helper.make_node("Foo", ["x"], ["y"])], {"x": [1]}, {"y": [1]})
-    path = models.saved(model, Path.cwd(), "odd.onnx")
+    model = modelfiles.model_of([helper.make_node("Foo", ["x"], ["y"])], {"x": [1]}, {"y": [1]})
+    path = modelfiles.saved(model, Path.cwd(), "odd.onnx")
     for words in ([], ["--fail-on", "never"], ["--ignore", "ALL"]):
         assert run(path, *words).code == 1
     assert report(path)["incomplete"]
@@ -360,8 +360,10 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_a_terminal_or_log_obeys_is_printed(place: Path, name: str) -> None:
-    model = models.model_of([helper.make_node("Foo", [name], ["y" + name], name=name)], {name: [1]}, {"y" + name: [1]})
-    models.saved(model, place)
+    model = modelfiles.model_of(
+        [helper.make_node("Foo", [name], ["y" + name], name=name)], {name: [1]}, {"y" + name: [1]}
+    )
+    modelfiles.saved(model, place)
     for words in ([], ["-v"], ["--output-format", "json"]):
         check_harmless(run("model.onnx", *words))
     for words in (["--by", "node"], ["--output-format", "csv", "--by", "module"], ["--output-format", "json"]):
@@ -380,7 +382,7 @@ def check_harmless(result: Run) -> None:
     "name", ["\x1b[31mred.onnx", "new\nline.onnx", "[red]x.onnx", b"\xff\xfe.onnx".decode("utf-8", "surrogateescape")]
 )
 def test_paths_of_any_spelling(place: Path, name: str) -> None:
-    (place / name).write_bytes(models.relu().SerializeToString())
+    (place / name).write_bytes(modelfiles.relu().SerializeToString())
     for words in ([], ["--output-format", "json"]):
         result = run(name, *words)
         assert (result.code, result.err) == (0, "")
@@ -391,7 +393,7 @@ def test_paths_of_any_spelling(place: Path, name: str) -> None:
 
 
 def test_names_that_are_no_utf8(place: Path) -> None:
-    data = models.relu("aaaa", "bbbb").SerializeToString()
+    data = modelfiles.relu("aaaa", "bbbb").SerializeToString()
     (place / "model.onnx").write_bytes(data.replace(b"aaaa", b"\xff\x1b\xff\xff"))
     assert run("model.onnx").code == 0
     assert report("model.onnx")["model"]["inputs"][0]["name"] == "\\udcff\x1b\\udcff\\udcff"  # type: ignore[index]
@@ -403,7 +405,7 @@ def test_names_that_are_no_utf8(place: Path) -> None:
 def test_python_m_imports_nothing_from_the_working_directory(place: Path) -> None:
     for name in ("typer", "onnx", "rich", "msgspec", "json", "numpy", "networkx", "difflib"):
         (place / f"{name}.py").write_text(f"raise SystemExit('hijacked by {name}')")
-    result = models.script("model.onnx", cwd=place)
+    result = modelfiles.script("model.onnx", cwd=place)
     assert (result.returncode, result.stderr) == (0, b"")
     assert b"MACCs" in result.stdout
 
@@ -438,7 +440,7 @@ def test_a_full_disk_is_one_line() -> None:
 
 
 def test_an_encoding_that_lacks_characters() -> None:
-    result = models.script("model.onnx", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    result = modelfiles.script("model.onnx", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (result.returncode, result.stderr) == (0, b"")
     result.stdout.decode("ascii")
 

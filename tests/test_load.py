@@ -8,7 +8,7 @@ import os
 import socket
 from pathlib import Path
 
-import models
+import modelfiles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,9 +28,9 @@ def error_of(path: str | Path, **options: int) -> str:
 
 
 def test_weights_stay_in_the_file(tmp_path: Path) -> None:
-    weight = models.weights("w", 64, 3, 3, 3)
+    weight = modelfiles.weights("w", 64, 3, 3, 3)
     weight.raw_data = os.urandom(6912)
-    path = models.saved(models.conv(weight), tmp_path)
+    path = modelfiles.saved(modelfiles.conv(weight), tmp_path)
     loaded = load(path)
     (found,) = loaded.proto.graph.initializer
     assert not found.raw_data
@@ -42,8 +42,8 @@ def test_weights_stay_in_the_file(tmp_path: Path) -> None:
 
 
 def test_small_weights_come_along(tmp_path: Path) -> None:
-    model = models.conv(models.weights("w", 2, 3, 3, 3))
-    assert load(models.saved(model, tmp_path)).proto == model
+    model = modelfiles.conv(modelfiles.weights("w", 2, 3, 3, 3))
+    assert load(modelfiles.saved(model, tmp_path)).proto == model
 
 
 @pytest.mark.parametrize(
@@ -85,26 +85,26 @@ def test_places_without_a_model(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    path = Path(models.saved(models.relu(), tmp_path))
+    path = Path(modelfiles.saved(modelfiles.relu(), tmp_path))
     path.chmod(0)
     assert error_of(path) == "permission denied"
 
 
 def test_a_link_named_as_the_model_is_followed(tmp_path: Path) -> None:
-    models.saved(models.relu(), tmp_path, "real.bin")
+    modelfiles.saved(modelfiles.relu(), tmp_path, "real.bin")
     (tmp_path / "link.onnx").symlink_to("real.bin")
-    assert load(tmp_path / "link.onnx").proto == models.relu()
+    assert load(tmp_path / "link.onnx").proto == modelfiles.relu()
 
 
 def test_size_is_bounded(tmp_path: Path) -> None:
-    path = models.saved(models.conv(models.weights("w", 1 << 19)), tmp_path)
+    path = modelfiles.saved(modelfiles.conv(modelfiles.weights("w", 1 << 19)), tmp_path)
     assert "--max-file-mb" in error_of(path, max_file_mb=1)
 
 
 def test_a_file_of_three_gigabytes_is_read_in_no_time(tmp_path: Path) -> None:
     size = 3 << 30
     tensor = TensorProto(name="w", data_type=1, dims=[size // 4])
-    model = models.conv()
+    model = modelfiles.conv()
     del model.graph.initializer[:]
     varint = b"\x80\x80\x80\x80\x0c"
     assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(varint)) == size
@@ -131,7 +131,7 @@ def test_a_file_of_three_gigabytes_is_read_in_no_time(tmp_path: Path) -> None:
 
 
 def test_of_every_truncation_none_is_clean() -> None:
-    model = models.parse(
+    model = modelfiles.parse(
         """<ir_version: 8, opset_import: ["" : 17, "local" : 1]>
         g (float[1,8] x) => (float[1,8] y) <float[8,8] w = {%s}> {
             a = MatMul(x, w)
@@ -164,7 +164,7 @@ def test_of_a_real_models_truncations_none_is_read() -> None:
 @settings(max_examples=150, deadline=None, database=None)
 @given(st.data())
 def test_damage_is_a_load_error_or_a_model(data: st.DataObject) -> None:
-    damaged = bytearray(models.conv().SerializeToString())
+    damaged = bytearray(modelfiles.conv().SerializeToString())
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, 120))
         damaged[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
@@ -174,37 +174,37 @@ def test_damage_is_a_load_error_or_a_model(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("version", [-1, 0, MAX_OPSET + 1, 2**62])
 def test_operator_sets_that_can_not_be(tmp_path: Path, version: int) -> None:
-    model = models.relu()
+    model = modelfiles.relu()
     model.opset_import[0].version = version
-    assert "version" in error_of(models.saved(model, tmp_path))
+    assert "version" in error_of(modelfiles.saved(model, tmp_path))
 
 
 def test_a_newer_operator_set_is_noted(tmp_path: Path) -> None:
-    model = models.relu()
+    model = modelfiles.relu()
     model.opset_import[0].version = 99
-    (note,) = load(models.saved(model, tmp_path)).notes
+    (note,) = load(modelfiles.saved(model, tmp_path)).notes
     assert "opset 99 is newer" in note
 
 
 def test_no_operator_set_is_an_error_since_ir_3(tmp_path: Path) -> None:
-    model = models.relu()
+    model = modelfiles.relu()
     del model.opset_import[:]
-    assert "names no operator set" in error_of(models.saved(model, tmp_path))
+    assert "names no operator set" in error_of(modelfiles.saved(model, tmp_path))
     model.ir_version = 1
-    assert lint_model(load(models.saved(model, tmp_path)).proto).exit_code == 0
+    assert lint_model(load(modelfiles.saved(model, tmp_path)).proto).exit_code == 0
 
 
 @pytest.mark.parametrize("dims", [[-64, 3, 3, 3], [2**62, 2], [2**40, 2**40]])
 def test_tensors_that_can_not_be(tmp_path: Path, dims: list[int]) -> None:
-    model = models.conv(TensorProto(name="w", data_type=1, dims=dims))
-    assert "the tensor 'w' has the dims" in error_of(models.saved(model, tmp_path))
+    model = modelfiles.conv(TensorProto(name="w", data_type=1, dims=dims))
+    assert "the tensor 'w' has the dims" in error_of(modelfiles.saved(model, tmp_path))
 
 
 @pytest.mark.parametrize("dims", [(2, 3, 3, 3), (64, 3, 3, 3)])
 def test_tensors_that_hold_too_little(tmp_path: Path, dims: tuple[int, ...]) -> None:
-    weight = models.weights("w", *dims)
+    weight = modelfiles.weights("w", *dims)
     weight.raw_data = weight.raw_data[:-1]
-    assert "is damaged: the tensor 'w' holds" in error_of(models.saved(models.conv(weight), tmp_path))
+    assert "is damaged: the tensor 'w' holds" in error_of(modelfiles.saved(modelfiles.conv(weight), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_external_data_is_noted_and_never_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str, words: str
 ) -> None:
     (tmp_path / "link").symlink_to("/etc")
-    path = models.saved(models.conv(models.weights("w", 64, 3, 3, 3, external=location)), tmp_path)
+    path = modelfiles.saved(modelfiles.conv(modelfiles.weights("w", 64, 3, 3, 3, external=location)), tmp_path)
     opened: list[str] = []
     real = os.open
     monkeypatch.setattr(os, "open", lambda path, *rest, **options: opened.append(path) or real(path, *rest, **options))
@@ -234,20 +234,20 @@ def test_external_data_is_noted_and_never_opened(
 
 def test_present_external_data_needs_no_note(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(bytes(6912))
-    path = models.saved(models.conv(models.weights("w", 64, 3, 3, 3, external="weights.bin")), tmp_path)
+    path = modelfiles.saved(modelfiles.conv(modelfiles.weights("w", 64, 3, 3, 3, external="weights.bin")), tmp_path)
     assert load(path).notes == ()
 
 
 def test_many_external_files_are_not_all_named(tmp_path: Path) -> None:
-    model = models.relu()
-    model.graph.initializer.extend(models.weights(f"w{n}", 2, external=f"{n}.bin") for n in range(100))
-    assert len(load(models.saved(model, tmp_path)).notes) == 6
+    model = modelfiles.relu()
+    model.graph.initializer.extend(modelfiles.weights(f"w{n}", 2, external=f"{n}.bin") for n in range(100))
+    assert len(load(modelfiles.saved(model, tmp_path)).notes) == 6
 
 
 def test_streams() -> None:
-    data = models.relu().SerializeToString()
+    data = modelfiles.relu().SerializeToString()
     loaded = load_stream(io.BytesIO(data))
-    assert (loaded.proto, loaded.path, loaded.size_bytes) == (models.relu(), "-", len(data))
+    assert (loaded.proto, loaded.path, loaded.size_bytes) == (modelfiles.relu(), "-", len(data))
     assert loaded.sha256
     with pytest.raises(LoadError, match="is empty"):
         load_stream(io.BytesIO())
@@ -256,5 +256,5 @@ def test_streams() -> None:
 
 
 def test_no_weights_at_all_is_a_model(tmp_path: Path) -> None:
-    model = models.conv(TensorProto(name="w", data_type=1, dims=[64, 3, 3, 3]))
-    assert lint_model(load(models.saved(model, tmp_path)).proto).totals.macs == 64 * 3 * 9 * 64
+    model = modelfiles.conv(TensorProto(name="w", data_type=1, dims=[64, 3, 3, 3]))
+    assert lint_model(load(modelfiles.saved(model, tmp_path)).proto).totals.macs == 64 * 3 * 9 * 64

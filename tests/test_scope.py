@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import models
+import modelfiles
 import numpy as np
 import onnx
 import pytest
@@ -31,7 +31,7 @@ def call(name: str, source: str, target: str, **attributes: float) -> onnx.NodeP
 
 def calling(nodes: list[onnx.NodeProto], *functions: onnx.FunctionProto) -> onnx.ModelProto:
     dims = [1, 3]
-    return models.model_of(nodes, {"x": dims}, {"y": dims}, functions=functions, opset_imports=LOCAL)
+    return modelfiles.model_of(nodes, {"x": dims}, {"y": dims}, functions=functions, opset_imports=LOCAL)
 
 
 def keys(graph: GraphDef) -> list[str]:
@@ -39,29 +39,29 @@ def keys(graph: GraphDef) -> list[str]:
 
 
 def test_values_of_bodies_carry_the_path() -> None:
-    (node,) = read_graph(models.parse(IF)).nodes
+    (node,) = read_graph(modelfiles.parse(IF)).nodes
     assert {name: keys(body) for name, body in node.bodies.items()} == {
         "then_branch": ["y/then_branch/a"],
         "else_branch": ["y/else_branch/a"],
     }
     assert node.reads() == {"x", "c"}
-    assert lint_model(models.parse(IF)).exit_code == 0
+    assert lint_model(modelfiles.parse(IF)).exit_code == 0
 
 
 def test_a_body_may_hide_an_outer_name() -> None:
-    graph = read_graph(models.parse(IF.replace("float[1,3] y) {", "float[1,3] y) { a = Abs(x)")))
+    graph = read_graph(modelfiles.parse(IF.replace("float[1,3] y) {", "float[1,3] y) { a = Abs(x)")))
     assert keys(graph) == ["a", "y"]
     assert keys(graph.nodes[1].bodies["then_branch"]) == ["y/then_branch/a"]
 
 
 def test_unsorted_nodes_are_sorted() -> None:
     nodes = [helper.make_node("Relu", [f"v{n}"], [f"v{n + 1}"]) for n in reversed(range(9))]
-    graph = read_graph(models.model_of(nodes, {"v0": [1]}, {"v9": [1]}))
+    graph = read_graph(modelfiles.model_of(nodes, {"v0": [1]}, {"v9": [1]}))
     assert keys(graph) == [f"v{n}" for n in range(1, 10)]
 
 
 def test_a_bodys_captured_values_order_the_nodes() -> None:
-    model = models.parse(IF.replace("Relu(x)", "Relu(late)"))
+    model = modelfiles.parse(IF.replace("Relu(x)", "Relu(late)"))
     model.graph.node.append(helper.make_node("Abs", ["x"], ["late"]))
     assert keys(read_graph(model)) == ["late", "y"]
 
@@ -79,12 +79,12 @@ def test_a_bodys_captured_values_order_the_nodes() -> None:
 def test_graphs_that_are_none(nodes: list[tuple[str, str, str]], words: str) -> None:
     made = [helper.make_node(op, reads.split(), writes.split()) for op, reads, writes in nodes]
     with pytest.raises(LoadError, match=words):
-        read_graph(models.model_of(made, {"x": [1]}, {"a": [1]}))
+        read_graph(modelfiles.model_of(made, {"x": [1]}, {"a": [1]}))
 
 
 def test_a_cycle_through_a_body() -> None:
     with pytest.raises(LoadError, match="cycle"):
-        read_graph(models.parse(IF.replace("Relu(x)", "Relu(y)")))
+        read_graph(modelfiles.parse(IF.replace("Relu(x)", "Relu(y)")))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_cycle_through_a_body() -> None:
     ],
 )
 def test_what_nothing_writes_is_a_problem(nodes: list[onnx.NodeProto], outputs: list[str], words: str) -> None:
-    model = models.model_of(nodes, {"x": [1, 3]}, {name: [1, 3] for name in outputs})
+    model = modelfiles.model_of(nodes, {"x": [1, 3]}, {name: [1, 3] for name in outputs})
     (problem,) = read_graph(model).problems
     assert words in problem
     report = lint_model(model)
@@ -107,7 +107,7 @@ def test_what_nothing_writes_is_a_problem(nodes: list[onnx.NodeProto], outputs: 
 
 
 def test_dangling_values_of_bodies_and_functions_are_found() -> None:
-    assert "(q)" in str(read_graph(models.parse(IF.replace("Relu(x)", "Relu(q)"))).problems).replace(
+    assert "(q)" in str(read_graph(modelfiles.parse(IF.replace("Relu(x)", "Relu(q)"))).problems).replace(
         "y/then_branch/", ""
     )
     broken = function("F", [helper.make_node("Add", ["a", "q"], ["b"])])
@@ -185,13 +185,13 @@ def test_long_names_do_not_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "n" * 100_000
     long = function("F", [helper.make_node("Relu", ["a"], [name]), helper.make_node("Relu", [name], ["b"])])
     nodes = [call("F", f"v{n}", f"v{n + 1}") for n in range(20)]
-    model = models.model_of(nodes, {"v0": [1]}, {"v20": [1]}, functions=[long], opset_imports=LOCAL)
+    model = modelfiles.model_of(nodes, {"v0": [1]}, {"v20": [1]}, functions=[long], opset_imports=LOCAL)
     with pytest.raises(LoadError, match="names of more than"):
         read_graph(model)
 
 
 def test_ir_3_initializers_are_no_inputs() -> None:
-    model = models.conv(ir_version=3)
+    model = modelfiles.conv(ir_version=3)
     model.graph.input.append(helper.make_tensor_value_info("w", 1, [64, 3, 3, 3]))
     graph = read_graph(model)
     assert graph.inputs == ["x"]
@@ -199,7 +199,7 @@ def test_ir_3_initializers_are_no_inputs() -> None:
 
 
 def test_sparse_initializers_are_weights() -> None:
-    model = models.conv()
+    model = modelfiles.conv()
     del model.graph.initializer[:]
     sparse = model.graph.sparse_initializer.add(dims=[64, 3, 3, 3])
     sparse.values.CopyFrom(helper.make_tensor("w", 1, [2], [1.0, 2.0]))
@@ -211,7 +211,7 @@ def test_sparse_initializers_are_weights() -> None:
 
 
 def test_names_that_are_no_utf8_stay_distinct() -> None:
-    data = models.relu("aaaa", "bbbb").SerializeToString()
+    data = modelfiles.relu("aaaa", "bbbb").SerializeToString()
     model = onnx.ModelProto.FromString(data.replace(b"aaaa", b"\xff\xff\xff\xff").replace(b"bbbb", b"\xfe\xfe\xfe\xfe"))
     graph = read_graph(model)
     assert graph.inputs != graph.outputs
@@ -220,11 +220,11 @@ def test_names_that_are_no_utf8_stay_distinct() -> None:
 
 def test_empty_node_names_and_no_outputs() -> None:
     nodes = [helper.make_node("Relu", ["x"], []), helper.make_node("Relu", ["x"], ["y"])]
-    graph = read_graph(models.model_of(nodes, {"x": [1]}, {"y": [1]}))
+    graph = read_graph(modelfiles.model_of(nodes, {"x": [1]}, {"y": [1]}))
     assert keys(graph) == ["Relu#0", "y"]
 
 
 @pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
 def test_every_operator_set_since_7(opset: int) -> None:
-    report = lint_model(models.conv(opset=opset))
+    report = lint_model(modelfiles.conv(opset=opset))
     assert (report.exit_code, report.totals.macs if report.totals else 0) == (0, 1728 * 64)

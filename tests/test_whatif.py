@@ -1,13 +1,15 @@
 """Edits on a graph's nodes and types, and what they save."""
 
 import pytest
+from zoo import build
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.finding import Declare, Insert, Reconnect, Remove
 from onnxlint.graph import Graph
-from onnxlint.rule import example_model
+from onnxlint.registry import installed_rules
+from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
 from onnxlint.tensor import TensorType
 from onnxlint.whatif import EditError, apply, saving
@@ -62,3 +64,18 @@ def test_edits_leave_the_graph_as_it_was(graph: Graph) -> None:
 def test_edits_that_do_not_fit_are_refused(graph: Graph, edits: tuple[Remove | Reconnect | Insert, ...]) -> None:
     with pytest.raises(EditError):
         apply(graph, edits)
+
+
+@pytest.mark.parametrize("device", ["hi3519", "t4"])
+@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "mobilenet_v2", "inception_v3", "ghostnet"])
+def test_pricing_from_a_base_is_pricing_anew(name: str, device: str) -> None:
+    """What is taken over from the unchanged graph's analysis is what a fresh one would find."""
+    graph = read_model(build(name), Settings()).graph
+    base = Analysis(graph, target_for(load_device(device)))
+    fixes = [fix for rule in installed_rules() for finding in rule.check(Context(base)) for fix in finding.fixes]
+    assert fixes
+    for fix in fixes:
+        changed = apply(graph, fix.edits)
+        anew, reused = Analysis(changed, base.target), Analysis(changed, base.target, base)
+        assert reused.total.tolist() == pytest.approx(anew.total.tolist(), rel=1e-12)
+        assert reused.kernel_costs == anew.kernel_costs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-import models
+import modelfiles
 import onnx
 import pytest
 from hypothesis import given, settings
@@ -206,14 +206,14 @@ def test_of_two_bodies_the_last_counts() -> None:
 
 
 def test_a_model_of_gigabytes_costs_what_its_graph_costs() -> None:
-    model = models.conv(models.weights("w", 64, 3, 3, 3))
+    model = modelfiles.conv(modelfiles.weights("w", 64, 3, 3, 3))
     data = model.SerializeToString()
     assert len(strip_tensors(data)) < 400 < 6912 < len(data)
 
 
 def test_a_small_body_in_a_large_tensor_stays() -> None:
     # its two entries would be longer than it, and the lengths around it must not grow
-    model = models.conv(models.weights("w", 2))
+    model = modelfiles.conv(modelfiles.weights("w", 2))
     model.graph.initializer[0].doc_string = "d" * 16_300
     data = model.SerializeToString()
     assert strip_tensors(data) == data

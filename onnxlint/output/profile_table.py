@@ -182,7 +182,8 @@ def formula_text(formula: FormulaInfo) -> str:
     for term in formula.terms:
         powers = [f"{printable(name)}{_SUPERSCRIPTS.get(power, f'^{power}')}" for name, power in term.powers.items()]
         sign = "−" if term.coefficient < 0 else "+"
-        terms.append(f"{sign} " + "·".join([count(abs(term.coefficient)).strip(), *powers]))
+        amount = abs(term.coefficient)
+        terms.append(f"{sign} " + "·".join([count(amount).strip() if amount >= 1 else f"{amount:.3g}", *powers]))
     text = f"{_NAMES.get(formula.metric, formula.metric)} = {' '.join(terms).removeprefix('+ ') or '0'}"
     conditions = [f"{printable(name)} a multiple of {step}" for name, step in formula.multiple_of.items()]
     conditions += [f"{printable(name)} = {value}" for name, value in formula.held.items()]

@@ -1,0 +1,163 @@
+"""Clean measurements on a machine that others use: every run stands between two runs of a fixed reference workload.
+
+A shared machine's speed drifts by tens of percent within minutes, and a workload and the reference beside it drift
+together. So a time is the median of paired ratios, times the reference's own speed as recorded once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxlint.calibrate.sessions import Workload, noise_feeds, open_session
+
+Run = Callable[[], None]
+Clock = Callable[[], float]
+NOISY_SPREAD = 0.05
+"""The paired ratios' median deviation above which a run is called noisy."""
+_MEDIAN_SIGMA = 1.4826
+_MEDIAN_EFFICIENCY = 1.2533
+_SIDE = 288
+_BATCH = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """One workload against the reference: the median ratio, its standard error (a fraction), the pairs' spread.
+
+    `reference_s` is the reference's median during this measurement, which tells how fast the machine was just then.
+    """
+
+    ratio: float
+    standard_error: float
+    spread: float
+    pairs: int
+    reference_s: float
+
+    def seconds(self, recorded_reference_s: float) -> float:
+        """The time at the speed at which the reference took so long."""
+        return self.ratio * recorded_reference_s
+
+
+def reference_model() -> onnx.ModelProto:
+    """Matrix products with element-wise arithmetic between them: about 2 ms on one core of today."""
+    rng = np.random.default_rng(0)
+    nodes, weights, x = [], [], "x"
+    for index in range(6):
+        weight = (rng.standard_normal((_SIDE, _SIDE)) / np.sqrt(_SIDE)).astype(np.float32)
+        weights.append(numpy_helper.from_array(weight, f"w{index}"))
+        nodes.append(helper.make_node("MatMul", [x, f"w{index}"], [f"a{index}"]))
+        nodes.append(helper.make_node("Sigmoid", [f"a{index}"], [f"b{index}"]))
+        nodes.append(helper.make_node("Mul", [f"b{index}", f"a{index}"], [f"c{index}"]))
+        x = f"c{index}"
+    shape = [_BATCH * 4, _SIDE]
+    graph = helper.make_graph(
+        nodes,
+        "reference",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def reference_workload(threads: int, provider: str = "CPUExecutionProvider") -> Workload:
+    """The reference, ready to run on so many threads."""
+    session = open_session(reference_model(), threads=threads, provider=provider)
+    return Workload(session, noise_feeds(session, {}))
+
+
+def measure_pairs(
+    workload: Run,
+    reference: Run,
+    *,
+    seconds: float,
+    min_pairs: int = 7,
+    max_pairs: int = 400,
+    target_error: float = 0.005,
+    watch: Stopwatch | None = None,
+) -> Paired:
+    """Time `workload` between runs of `reference` until the standard error is reached or the seconds are spent.
+
+    Pairs during which the scheduler took a core away count only where there are too few others.
+    """
+    watch = watch or Stopwatch()
+    start = watch.wall()
+    workload()
+    reference()
+    once = watch.timed(workload)[0]
+    per_side = _reference_runs(once, watch.timed(reference)[0])
+    for _ in range(min(3, int(0.1 / max(once, 1e-6)))):
+        workload()
+    clean: list[float] = []
+    others: list[float] = []
+    references: list[float] = []
+    before = _reference(reference, per_side, watch)
+    while len(clean) + len(others) < max_pairs:
+        took, disturbed = watch.timed(workload)
+        after = _reference(reference, per_side, watch)
+        is_clean = not (disturbed or before[1] or after[1])
+        (clean if is_clean else others).append(2 * took / (before[0] + after[0]))
+        references.append(after[0])
+        before = after
+        spent = watch.wall() - start
+        if spent > seconds and (len(clean) >= min_pairs or spent > 2 * seconds) and len(references) >= 3:
+            break
+        if len(clean) >= min_pairs and len(clean) % 8 == 0 and _summary(clean)[1] < target_error:
+            break
+    ratios = clean if len(clean) >= min(min_pairs, len(others)) else clean + others
+    median, error, spread = _summary(ratios)
+    return Paired(median, error, spread, len(ratios), float(np.median(references)))
+
+
+class Stopwatch:
+    """Seconds of one run, and whether the scheduler took a core away meanwhile.
+
+    `cpu`: the processor's time instead of the wall's. On one thread both are the same on an idle machine, and on a
+    busy one only the processor's is still that of the run.
+    """
+
+    def __init__(self, *, cpu: bool = False, wall: Clock = time.perf_counter) -> None:
+        self.wall = wall
+        self._clock = time.process_time if cpu else wall
+
+    def timed(self, run: Run) -> tuple[float, bool]:
+        """Run once."""
+        switches = _taken_away()
+        began = self._clock()
+        run()
+        return self._clock() - began, _taken_away() != switches
+
+
+def _taken_away() -> int:
+    """How often the scheduler took a core from this process so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _reference_runs(workload_s: float, reference_s: float) -> int:
+    """Runs of the reference on each side: more beside a long workload, in which the machine's speed averages out."""
+    return max(1, min(8, round(0.15 * workload_s / max(reference_s, 1e-6))))
+
+
+def _reference(run: Run, times: int, watch: Stopwatch) -> tuple[float, bool]:
+    """The reference's median over a few runs, those that kept their core if any did."""
+    found = [watch.timed(run) for _ in range(times)]
+    clean = [took for took, disturbed in found if not disturbed]
+    return float(np.median(clean or [took for took, _ in found])), not clean
+
+
+def _summary(ratios: list[float]) -> tuple[float, float, float]:
+    """Median, its standard error and the median deviation, both as fractions of the median."""
+    values = np.array(ratios)
+    median = float(np.median(values))
+    spread = float(np.median(np.abs(values / median - 1)))
+    return median, _MEDIAN_EFFICIENCY * _MEDIAN_SIGMA * spread / len(ratios) ** 0.5, spread
