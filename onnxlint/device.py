@@ -203,7 +203,7 @@ class RuleSetting(_Strict, frozen=True, kw_only=True):
 
 
 class Toolchain(_Strict, frozen=True, kw_only=True):
-    """What the vendor's converter reads and does; `quantizes`: who makes the integer model, the toolchain or the user."""
+    """What the vendor's converter reads and does; `quantizes` says who makes the integer model."""
 
     quantizes: Literal["toolchain", "model"]
     reads: Text
@@ -212,7 +212,7 @@ class Toolchain(_Strict, frozen=True, kw_only=True):
 
 
 class Device(_Strict, frozen=True, kw_only=True):
-    """One device at one clock and core count, with the toolchain that compiles for it. Peaks count two operations a MAC."""
+    """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
     chip: Text

@@ -12,7 +12,7 @@ from onnxlint.latency import Seconds
 from onnxlint.report import Alternative, FixInfo, ReportedFinding
 from onnxlint.rule import Context, LoadedRule
 from onnxlint.settings import Settings
-from onnxlint.whatif import EditError, apply
+from onnxlint.whatif import EditError, apply, saving
 
 WARNING_SHARE = 0.02
 """A warning that saves less than this part of the latency, at the low end of its range, is an info."""
@@ -70,7 +70,7 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
     savings: list[tuple[Fix, Seconds]] = []
     for fix in finding.fixes:
         try:
-            savings.append((fix, analysis.total - Analysis(apply(analysis.graph, fix.edits), analysis.target, analysis).total))
+            savings.append((fix, saving(analysis, fix.edits)))
         except EditError:
             continue
     savings = _ranked(savings)

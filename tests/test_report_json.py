@@ -191,7 +191,8 @@ def test_layers_add_up_to_the_totals(tmp_path: Path, network: str, device: str, 
     assert totals["required_bandwidth_gb_per_s"] == pytest.approx(
         totals["memory_access_bytes"] / totals["latency_s"] / 1e9
     )
-    assert 0 < totals["utilisation"] <= 1
+    # Winograd's 3x3 convolutions take down to 1/2.25 of the operations that are counted
+    assert 0 < totals["utilisation"] <= 2.25
 
 
 def test_what_is_free_in_the_model_is_listed(tmp_path: Path) -> None:
