@@ -16,7 +16,7 @@ import msgspec
 import onnx
 
 from onnxlint.analysis import Analysis, Target, target_for
-from onnxlint.binding import Bindings, Bound, bind, free_dims
+from onnxlint.binding import ASSUMED_CHANNELS, Bindings, Bound, bind, free_dims
 from onnxlint.cost import Cost
 from onnxlint.device import Device
 from onnxlint.graph_builder import build_graph
@@ -143,6 +143,8 @@ def _axis(model: _Model, index: int) -> tuple[int, int]:
     A dim in which they are none is held where it is: step 0, degree 0.
     """
     base = model.base[index]
+    if _is_side(model, index) and base == ASSUMED_CHANNELS:
+        return 0, 0  # the channels of an image: the weights fix them
     for step in _STEPS[1:] if _is_side(model, index) and base % _STEPS[-1] == 0 else _STEPS:
         line: list[Totals] = []
         try:
@@ -157,7 +159,7 @@ def _axis(model: _Model, index: int) -> tuple[int, int]:
 
 
 def _is_side(model: _Model, index: int) -> bool:
-    """The dim is one of an image's two sides, which strides halve again and again."""
+    """The dim is a side of an image (which strides halve again and again) or its channels."""
     name, axis = model.places[model.symbols[index]][0]
     return len(model.bound.types[name].dims) == 4 and axis > 0
 

@@ -16,8 +16,8 @@ from onnxlint.costs import CostModel
 from onnxlint.graph import Graph
 from onnxlint.tensor import TensorType
 
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-QUICK = settings(max_examples=100, deadline=None)
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=40, deadline=None)
 UNARY = ["Relu", "Sigmoid", "Tanh", "Erf", "HardSwish", "Identity", "Softplus", "Neg"]
 
 
@@ -87,7 +87,7 @@ def product(draw: st.DrawFn, made: Draft, step: int) -> None:
 
 def attention(draw: st.DrawFn, made: Draft, step: int) -> None:
     source = draw(st.sampled_from(sorted(made.values)))
-    n, c, h, w = made.values[source]
+    n, c, h, _w = made.values[source]
     turned = made.helper_node("Transpose", [source], perm=[0, 1, 3, 2])
     made.add("MatMul", [source, turned], (n, c, h, h))
 
@@ -112,7 +112,7 @@ def binary(draw: st.DrawFn, made: Draft, step: int) -> None:
 
 def pool(draw: st.DrawFn, made: Draft, step: int) -> None:
     source = draw(st.sampled_from(sorted(made.values)))
-    n, c, h, w = made.values[source]
+    n, c, _h, _w = made.values[source]
     made.add(draw(st.sampled_from(["GlobalAveragePool", "GlobalMaxPool"])), [source], (n, c, 1, 1))
 
 
