@@ -6,6 +6,7 @@ Everything but typer is imported inside the commands, so that `--help` and `--ve
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -188,6 +189,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def run_main(words: list[str]) -> int:
     """Carry out the command line and return its exit code; errors are one line on stderr, never a traceback."""
     streams.prepare()
+    gc.disable()  # graphs hold no cycles, and searching them for some is a quarter of a large model's time
     try:
         code = _dispatch(words)
         streams.flush()

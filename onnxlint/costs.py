@@ -17,7 +17,7 @@ from onnxlint.quantization import integer_bits, integer_sources
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS, UnknownShape, dtype_bits
 
 _INT4_ACTIVATION_BITS = 8
-_NO_WORK = Work()
+_NO_WORK, _UNASKED = Work(), Work()
 
 
 class CostModel:
@@ -40,9 +40,10 @@ class CostModel:
 
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""
-        if node.key not in self._works:
-            self._works[node.key] = self._work(node)
-        return self._works[node.key]
+        found = self._works.get(node.key, _UNASKED)
+        if found is _UNASKED:
+            found = self._works[node.key] = self._work(node)
+        return found
 
     def _work(self, node: Node) -> Work | None:
         if node.is_control_flow:

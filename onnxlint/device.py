@@ -15,7 +15,22 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from onnxlint.device_runtime import (
+    KERNEL_CLASSES,
+    BlockedLayout,
+    Calibration,
+    Count,
+    FusedGroup,
+    KernelClass,
+    NonNegative,
+    Positive,
+    SmallShapes,
+    Strict,
+    Text,
+)
 from onnxlint.text import printable
+
+__all__ = ["KERNEL_CLASSES", "Calibration", "Device", "DeviceError", "Fusion", "KernelClass", "ParameterSet", "load_device"]
 
 PROFILE_PACKAGE = "onnxlint.device_profiles"
 MAX_PROFILE_BYTES = 1 << 20
@@ -24,32 +39,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
 PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
 Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
-KernelClass = Literal[
-    "conv", "conv3x3", "pointwise", "depthwise", "grouped", "gemm", "attention", "recurrent", "vector"
-]
-KERNEL_CLASSES: tuple[KernelClass, ...] = (
-    "conv",
-    "conv3x3",
-    "pointwise",
-    "depthwise",
-    "grouped",
-    "gemm",
-    "attention",
-    "recurrent",
-    "vector",
-)
-
-Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
-NonNegative = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
-
-
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Figure(_Strict, frozen=True, kw_only=True):
+class Figure(Strict, frozen=True, kw_only=True):
     """One number with where it comes from; `value` is left out where nobody published it, and `source` says so."""
 
     value: Positive | None = None
@@ -57,7 +47,7 @@ class Figure(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Alignment(_Strict, frozen=True, kw_only=True):
+class Alignment(Strict, frozen=True, kw_only=True):
     """Channel multiples of the multiply-accumulate array, per group.
 
     `internal`: the machine pads by itself and the padding costs; `cliff`: unaligned channels run `cliff_factor`
@@ -73,13 +63,16 @@ class Alignment(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class ParameterSet(_Strict, frozen=True, kw_only=True):
+class ParameterSet(Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
     `conv3x3` are dense 3×3 convolutions of stride 1, which Winograd's algorithm serves: it spends fewer multiplications
     than the MACs counted here, so the fraction may exceed 1. `vector_gops` is the rate of element-wise arithmetic in
     10⁹ operations a second, `vector_overhead_us` the launch of a kernel that has no other arithmetic. A class that is
     left out runs at `conv` (convolutions) or `gemm` (attention, recurrent), a launch at `overhead_us`.
+
+    What a calibration adds: `cache_gb_per_s` is the bandwidth of a kernel whose traffic is at most `cache_kib`,
+    `view_us` what a view costs that moves nothing, `shapes` how classes lose speed on small shapes.
     """
 
     conv: Positive
@@ -94,6 +87,10 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     bandwidth_gb_per_s: Positive
     overhead_us: NonNegative
     vector_overhead_us: NonNegative | None = None
+    cache_gb_per_s: Positive | None = None
+    cache_kib: Positive | None = None
+    view_us: NonNegative = 0.0
+    shapes: dict[KernelClass, SmallShapes] = {}
 
     def efficiency(self, kernel_class: KernelClass) -> float:
         """The attainable fraction of the peak for a class of kernels."""
@@ -107,10 +104,12 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     def launch_us(self, kernel_class: KernelClass) -> float:
         """Microseconds from one kernel of a class to the next beside computing and moving."""
         own = self.vector_overhead_us if kernel_class == "vector" else None
+        if kernel_class in self.shapes:
+            own = self.shapes[kernel_class].overhead_us
         return self.overhead_us if own is None else own
 
 
-class Attainable(_Strict, frozen=True, kw_only=True):
+class Attainable(Strict, frozen=True, kw_only=True):
     """What the device attains in practice: every parameter set that agrees with what was published.
 
     The estimate's middle is the mean over `sets`, its range their extremes, widened by `spread` on either
@@ -125,7 +124,7 @@ class Attainable(_Strict, frozen=True, kw_only=True):
     sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
 
 
-class Transfer(_Strict, frozen=True, kw_only=True):
+class Transfer(Strict, frozen=True, kw_only=True):
     """The price of leaving the device: bytes over `bandwidth_gb_per_s` per tensor, `sync_us` per hand-over."""
 
     bandwidth_gb_per_s: Positive
@@ -134,12 +133,14 @@ class Transfer(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Fusion(_Strict, frozen=True, kw_only=True):
+class Fusion(Strict, frozen=True, kw_only=True):
     """What the device's compiler runs as one kernel.
 
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
-    tensors is taken in too. `chains`: element-wise operators that follow each other are one kernel. `free`:
-    operators that move nothing (views).
+    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that follow each other are one kernel. `free`:
+    operators that move nothing (views). `by_operator`: an epilogue of its own for one operator; behind one of
+    `closing` nothing else is taken in. `groups`: structures of operators that are one kernel. `blocked`: the layout
+    that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -147,10 +148,15 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     chains: bool = False
     attention: bool = False
     free: list[str] = []
+    residual_anchors: list[str] | None = None
+    by_operator: dict[str, list[str]] = {}
+    closing: list[str] = []
+    groups: list[FusedGroup] = []
+    blocked: BlockedLayout | None = None
     source: Text
 
 
-class Condition(_Strict, frozen=True, kw_only=True):
+class Condition(Strict, frozen=True, kw_only=True):
     """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else.
 
     Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
@@ -179,7 +185,7 @@ class Condition(_Strict, frozen=True, kw_only=True):
     equal_parts: bool | None = None
 
 
-class Operators(_Strict, frozen=True, kw_only=True):
+class Operators(Strict, frozen=True, kw_only=True):
     """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`."""
 
     default: Literal["supported", "unsupported", "unknown"]
@@ -193,7 +199,7 @@ class Operators(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class RuleSetting(_Strict, frozen=True, kw_only=True):
+class RuleSetting(Strict, frozen=True, kw_only=True):
     """What the profile says of a rule: `silent`, or another severity; never without a reason and its source."""
 
     silent: bool = False
@@ -202,7 +208,7 @@ class RuleSetting(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Toolchain(_Strict, frozen=True, kw_only=True):
+class Toolchain(Strict, frozen=True, kw_only=True):
     """What the vendor's converter reads and does; `quantizes` says who makes the integer model."""
 
     quantizes: Literal["toolchain", "model"]
@@ -211,7 +217,7 @@ class Toolchain(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Device(_Strict, frozen=True, kw_only=True):
+class Device(Strict, frozen=True, kw_only=True):
     """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -236,6 +242,8 @@ class Device(_Strict, frozen=True, kw_only=True):
     toolchain: Toolchain
     operators: Operators
     vector_cost: dict[str, Positive] = {}
+    move_cost: dict[str, Positive] = {}
+    calibration: Calibration | None = None
     rules: dict[str, RuleSetting] = {}
 
     @property

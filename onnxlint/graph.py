@@ -205,7 +205,7 @@ class Graph:
             node.op_type,
             node.version,
             node.attributes,
-            tuple(types.get(name, _UNKNOWN) if name else None for name in node.inputs),
-            tuple(types.get(name, _UNKNOWN) if name else None for name in node.outputs),
-            tuple(values.get(name) for name in node.inputs),
+            tuple([types.get(name, _UNKNOWN) if name else None for name in node.inputs]),
+            tuple([types.get(name, _UNKNOWN) if name else None for name in node.outputs]),
+            tuple([values.get(name) for name in node.inputs]),
         )

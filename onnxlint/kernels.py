@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onnxlint.device import Device, Fusion, KernelClass
+from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
 
@@ -61,11 +62,16 @@ class Kernel:
         return "+".join(node.op_type for node in self.nodes)
 
 
-def classify(graph: Graph, node: Node) -> KernelClass:
-    """The class of arithmetic that prices a node: a convolution by kernel size and groups, else by operator."""
+def classify(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> KernelClass:
+    """The class of arithmetic that prices a node: a convolution by kernel size and groups, else by operator.
+
+    `blocked`: the layout without which a convolution is lowered to matrix products.
+    """
     if node.op_type in CONVOLUTIONS or node.op_type in TRANSPOSED:
         weight = graph.type_of(weight_of(node)).shape if len(node.inputs) > 1 else None
         groups = int(node.attr("group", 1))
+        if blocked is not None and weight is not None and not takes_blocks(node, weight, groups, blocked):
+            return "lowered"
         spatial = [size for size in (weight or ())[2:] if size is not None]
         if groups > 1:
             per_group = weight[1] if weight is not None and len(weight) > 1 else None
@@ -79,6 +85,18 @@ def classify(graph: Graph, node: Node) -> KernelClass:
     if node.op_type in RECURRENT:
         return "recurrent"
     return "attention" if node.op_type in ATTENTION else "vector"
+
+
+def takes_blocks(node: Node, weight: tuple[int | None, ...], groups: int, blocked: BlockedLayout) -> bool:
+    """The convolution's channels fit the runtime's blocked layout."""
+    if node.op_type not in blocked.anchors or len(weight) != 4 or weight[0] is None or weight[1] is None:
+        return False
+    out, into = weight[0], weight[1]
+    if groups == 1:
+        return into < blocked.block or into % blocked.input_multiple == 0
+    if into == 1 and out == groups:
+        return out % blocked.input_multiple == 0
+    return into % blocked.block == 0 and (out // groups) % blocked.block == 0
 
 
 def weight_of(node: Node) -> str:
@@ -97,6 +115,12 @@ class _Rules:
 
     def __init__(self, fusion: Fusion) -> None:
         self.epilogue = frozenset(fusion.epilogue)
+        self.by_operator = {op: frozenset(ops) for op, ops in fusion.by_operator.items()}
+        self.closing = frozenset(fusion.closing)
+        self.groups = sorted(fusion.groups, key=lambda group: -len(group.ops))
+        self.blocked = fusion.blocked
+        anchors = fusion.residual_anchors
+        self.residual_anchors = ANCHORS if anchors is None else frozenset(anchors)
         self.free = VIEWS & frozenset(fusion.free)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
 
@@ -118,8 +142,8 @@ class _Grouping:
             if (node.op_type in rules.free and node.domain == "") or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
-                members = (node, *self.followers(node, rules))
-                kernel = Kernel(members, node, classify(self.graph, node), on_host=is_hosted)
+                members = (node, *(self.group(node, rules) or self.followers(node, rules)))
+                kernel = Kernel(members, node, classify(self.graph, node, rules.blocked), on_host=is_hosted)
             self.taken.update(member.key for member in kernel.nodes)
             self.ready.update(name for member in kernel.nodes for name in member.outputs)
             yield kernel
@@ -135,7 +159,7 @@ class _Grouping:
         """The nodes that run within the anchor's launch."""
         is_integer = any(name in self.integers for name in anchor.inputs)
         if anchor.op_type in ANCHORS:
-            allowed = rules.epilogue
+            allowed = rules.by_operator.get(anchor.op_type, rules.epilogue)
         elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):
             allowed = ELEMENTWISE
         else:
@@ -145,6 +169,38 @@ class _Grouping:
         if not allowed or len(anchor.outputs) != 1:
             return ()
         return self.grow(anchor, allowed, rules)
+
+    def group(self, first: Node, rules: _Rules) -> tuple[Node, ...]:
+        """The nodes behind `first` that form one of the runtime's groups with it, the longest that does."""
+        for group in rules.groups:
+            if group.ops[0] == first.op_type and (found := self.matched(first, list(group.ops[1:]))):
+                return found
+        return ()
+
+    def matched(self, first: Node, wanted: list[str]) -> tuple[Node, ...]:
+        """The nodes behind `first` with the wanted operators, which read nothing else and end in one value."""
+        known = {*first.inputs, first.outputs[0]}
+        members = {first.key: first}
+        pending: list[tuple[int, str]] = []
+        self.push(first.outputs[0], pending)
+        while pending and wanted:
+            node = self.graph.node(heapq.heappop(pending)[1])
+            if node.key in members:
+                continue
+            foreign = [n for n in node.inputs if n and n not in known and not self.graph.is_constant(n)]
+            level = self.placement.level
+            if node.op_type not in wanted or foreign or node.key in self.taken or len(node.outputs) != 1:
+                return ()
+            if node.role != "compute" or level[node.key] != level[first.key]:
+                return ()
+            wanted.remove(node.op_type)
+            members[node.key] = node
+            known.add(node.outputs[0])
+            self.push(node.outputs[0], pending)
+        *inner, last = members.values()
+        inside = all(reader.key in members for node in inner for reader in self.graph.consumers(node.outputs[0]))
+        returned = any(node.outputs[0] in self.graph.is_output for node in inner)
+        return () if wanted or not inside or returned else (*inner[1:], last)
 
     def grow(self, anchor: Node, allowed: frozenset[str], rules: _Rules) -> tuple[Node, ...]:
         """The longest run of allowed nodes behind the anchor that ends in one value.
@@ -174,6 +230,8 @@ class _Grouping:
             inside.add(node.outputs[0])
             if open_values == {node.outputs[0]}:
                 best = len(group)
+                if node.op_type in rules.closing:
+                    break
             if node.outputs[0] not in graph.is_output:
                 self.push(node.outputs[0], pending)
             if any(name in graph.is_output for name in open_values):
@@ -201,4 +259,5 @@ class _Grouping:
             return False
         # The second operand of a residual Add, or of a gate, was computed before this kernel.
         same = all(self.graph.type_of(n).shape == self.graph.type_of(node.outputs[0]).shape for n in outside)
-        return rules.chains or (rules.residual_add and node.op_type == "Add" and same)
+        residual = rules.residual_add and node.op_type == "Add" and anchor.op_type in rules.residual_anchors
+        return rules.chains or (residual and same)

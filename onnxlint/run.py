@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from onnxlint.describe import ReadModel
 from onnxlint.device import Device, load_device, profile_names
 from onnxlint.discover import discover
 from onnxlint.engine import lint_graph, read_model, unreadable
-from onnxlint.formula import with_formulas
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
 from onnxlint.output.json import to_json
@@ -80,7 +80,9 @@ def check(
     found = discover(arguments)
     streams.check_output(output_file, found.files)
     reports = [unreadable(path, reason) for path, reason in found.missing]
-    for path in found.files:
+    for index, path in enumerate(found.files):
+        if index:
+            gc.collect()
         try:
             loaded, model = _read(path, chosen)
         except (LoadError, BindingError) as error:
@@ -148,6 +150,8 @@ def profile(
         loaded, model = _read(path, chosen)
     except (LoadError, BindingError) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
+    from onnxlint.formula import with_formulas
+
     report = with_formulas(lint_graph(model, device, [], chosen), loaded.proto, device, chosen)
     if output_file is None:
         profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format, depth=depth)

@@ -6,7 +6,7 @@ enclosing node in front (`outer/then_branch/inner`), so that a name is an identi
 
 from __future__ import annotations
 
-from collections import ChainMap, deque
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from onnxlint.load import LoadError
+from onnxlint.ordering import CycleError, execution_order
 from onnxlint.text import printable, text
 
 MAX_NODES = 1_000_000
@@ -73,12 +74,10 @@ def read_graph(proto: onnx.ModelProto) -> GraphDef:
 
 
 def _problems(graph: GraphDef) -> Iterator[str]:
-    dangling = sorted(graph.captured)
-    if dangling:
-        names = ", ".join(printable(name, 60) for name in dangling[:3])
-        more = ", …" if len(dangling) > 3 else ""
-        one = len(dangling) == 1
-        yield f"{len(dangling)} {'value is' if one else 'values are'} read that nothing writes ({names}{more})"
+    if dangling := sorted(graph.captured):
+        names = ", ".join(printable(name, 60) for name in dangling[:3]) + (", …" if len(dangling) > 3 else "")
+        are = "value is" if len(dangling) == 1 else "values are"
+        yield f"{len(dangling)} {are} read that nothing writes ({names})"
     if not graph.outputs:
         yield "the graph has no outputs"
 
@@ -256,23 +255,8 @@ def _sorted(nodes: list[NodeDef]) -> list[NodeDef]:
     """The nodes in execution order: as the file has them where that order is valid, else topological."""
     writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
     needs = [{writer[name] for name in node.reads() if name in writer} for node in nodes]
-    if all(max(need, default=-1) < index for index, need in enumerate(needs)):
-        return nodes
-    readers: list[list[int]] = [[] for _ in nodes]
-    for index, need in enumerate(needs):
-        for source in need:
-            readers[source].append(index)
-    missing = [len(need) for need in needs]
-    ready = deque(index for index, count in enumerate(missing) if not count)
-    order: list[NodeDef] = []
-    while ready:
-        index = ready.popleft()
-        order.append(nodes[index])
-        for reader in readers[index]:
-            missing[reader] -= 1
-            if not missing[reader]:
-                ready.append(reader)
-    if len(order) < len(nodes):
-        stuck = next(node for index, node in enumerate(nodes) if missing[index])
-        raise LoadError(f"is no valid graph: it has a cycle through {printable(stuck.key)!r}")
-    return order
+    try:
+        return [nodes[index] for index in execution_order(needs)]
+    except CycleError as error:
+        key = printable(nodes[error.index].key)
+        raise LoadError(f"is no valid graph: it has a cycle through {key!r}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -181,22 +182,22 @@ def _tile(call: _Call) -> Array | None:
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[[_Call], Array]:
-    def reduce(call: _Call) -> Array:
+    def reduced(call: _Call) -> Array:
         axes = call.ints("axes", 1)
         return np.asarray(
             function(call[0], axis=tuple(axes) if axes else None, keepdims=bool(call.attr("keepdims", 1))),
             dtype=call[0].dtype,
         )
 
-    return reduce
+    return reduced
 
 
 def _unary(function: Callable[[Array], Any]) -> Callable[[_Call], Array]:
     return lambda call: np.asarray(function(call[0]), dtype=call[0].dtype)
 
 
-def _binary(function: Callable[[Array, Array], Any]) -> Callable[[_Call], Array]:
-    return lambda call: np.asarray(function(call[0], call[1]))
+def _variadic(function: Callable[[Array, Array], Any]) -> Callable[[_Call], Array]:
+    return lambda call: np.asarray(reduce(function, (call[index] for index in range(len(call.inputs)))))
 
 
 _FUNCTIONS: dict[str, Callable[[_Call], Array | None]] = {
@@ -215,21 +216,22 @@ _FUNCTIONS: dict[str, Callable[[_Call], Array | None]] = {
     "Expand": _expand,
     "Tile": _tile,
     "Where": lambda call: np.where(call[0], call[1], call[2]),
-    "Add": _binary(np.add),
-    "Sub": _binary(np.subtract),
-    "Mul": _binary(np.multiply),
+    "Add": _variadic(np.add),
+    "Sub": _variadic(np.subtract),
+    "Mul": _variadic(np.multiply),
     "Div": _divide,
     "Mod": _modulo,
     "Pow": lambda call: np.asarray(np.power(call[0], call[1]), dtype=call[0].dtype),
-    "Max": _binary(np.maximum),
-    "Min": _binary(np.minimum),
-    "Equal": _binary(np.equal),
-    "Greater": _binary(np.greater),
-    "GreaterOrEqual": _binary(np.greater_equal),
-    "Less": _binary(np.less),
-    "LessOrEqual": _binary(np.less_equal),
-    "And": _binary(np.logical_and),
-    "Or": _binary(np.logical_or),
+    "Max": _variadic(np.maximum),
+    "Min": _variadic(np.minimum),
+    "Sum": _variadic(np.add),
+    "Equal": _variadic(np.equal),
+    "Greater": _variadic(np.greater),
+    "GreaterOrEqual": _variadic(np.greater_equal),
+    "Less": _variadic(np.less),
+    "LessOrEqual": _variadic(np.less_equal),
+    "And": _variadic(np.logical_and),
+    "Or": _variadic(np.logical_or),
     "Not": lambda call: np.logical_not(call[0]),
     "Neg": _unary(np.negative),
     "Abs": _unary(np.abs),

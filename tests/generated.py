@@ -12,16 +12,17 @@ from onnxlint.api import lint
 from onnxlint.device import load_device, profile_names
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import installed_rules
+from onnxlint.rule import LoadedRule
 
 ROOT = Path(__file__).resolve().parent.parent
-FAMILIES = "shufflenetv2 channels convolution operators structure".split()
+FAMILIES = ["shufflenetv2", "channels", "convolution", "operators", "structure"]
 
 
 def rules_readme() -> str:
     """`rules/README.md`: every rule's page, by family."""
     lines = ["# The rules", "", "Made from the rule files (`pytest tests/test_generated.py --refresh-golden`).", ""]
     lines += [*rules_table(lambda rule: f"#{rule.code.lower()}").splitlines(), ""]
-    for rule in sorted(installed_rules(), key=lambda r: (FAMILIES.index(r.family), r.code)):
+    for rule in by_family():
         page = rule.page.replace("\n## ", "\n### ")
         lines += [f'<a id="{rule.code.lower()}"></a>', f"## {rule.code} {rule.name}", "", page, ""]
         for title, examples in (("Fails", rule.invalid), ("Passes", rule.valid)):
@@ -31,10 +32,14 @@ def rules_readme() -> str:
 
 
 def rules_table(link: Callable[..., str] = lambda rule: f"rules/README.md#{rule.code.lower()}") -> str:
-    rows = ["| code | rule | severity | finds |", "| --- | --- | --- | --- |"]
-    for rule in sorted(installed_rules(), key=lambda r: (FAMILIES.index(r.family), r.code)):
-        rows.append(f"| [{rule.code}]({link(rule)}) | {rule.name} | {rule.rule.severity} | {rule.title} |")
-    return "\n".join(rows)
+    rows = (
+        f"| [{rule.code}]({link(rule)}) | {rule.name} | {rule.rule.severity} | {rule.title} |" for rule in by_family()
+    )
+    return "\n".join(["| code | rule | severity | finds |", "| --- | --- | --- | --- |", *rows])
+
+
+def by_family() -> list[LoadedRule]:
+    return sorted(installed_rules(), key=lambda rule: (FAMILIES.index(rule.family), rule.code))
 
 
 def devices_table() -> str:

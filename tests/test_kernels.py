@@ -54,7 +54,7 @@ def test_views_are_free_where_the_device_says_so() -> None:
     ("dims", "group", "expected"),
     [
         ((4, 4, 1, 1), 1, "pointwise"),
-        ((4, 4, 3, 3), 1, "conv"),
+        ((4, 4, 3, 3), 1, "conv3x3"),
         ((4, 1, 3, 3), 4, "depthwise"),
         ((4, 2, 1, 1), 2, "grouped"),
     ],

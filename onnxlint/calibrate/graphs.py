@@ -1,0 +1,89 @@
+"""Small ONNX graphs, written node by node, with seeded weights: what the micro-benchmarks run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8
+
+
+class Builder:
+    """Grows one graph; every method adds a node and returns the name of its first output."""
+
+    def __init__(self, name: str, seed: int = 0) -> None:
+        self.name = name
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self._rng = np.random.default_rng(seed)
+
+    def input(self, *dims: int) -> str:
+        """A float input."""
+        name = f"x{len(self.inputs)}"
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)))
+        return name
+
+    def weight(self, dims: Sequence[int], fan_in: int | None = None) -> str:
+        """Noise that neither dies nor grows on its way through a layer of this fan-in."""
+        scale = math.sqrt(2 / fan_in) if fan_in else 0.1
+        values = self._rng.standard_normal(tuple(dims), dtype=np.float32) * np.float32(scale)
+        return self.constant(values.astype(np.float32))
+
+    def constant(self, values: Any) -> str:
+        """An initializer of these values."""
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def add(self, op: str, inputs: Sequence[str], outputs: int = 1, domain: str = "", **attributes: Any) -> str:
+        """A node; of several outputs the further ones are named like the first with `_1`, `_2` behind it."""
+        first = f"v{len(self.nodes)}"
+        names = [first, *(f"{first}_{index}" for index in range(1, outputs))]
+        self.nodes.append(helper.make_node(op, list(inputs), names, name=f"<{first}>", domain=domain, **attributes))
+        return first
+
+    def conv(
+        self,
+        x: str,
+        channels: tuple[int, int],
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
+        padding: int | None = None,
+        activation: str | None = "Relu",
+    ) -> str:
+        """A convolution with bias, padded to keep its size, and an activation behind it."""
+        into, out = channels
+        pad = dilation * (kernel - 1) // 2 if padding is None else padding
+        weight = self.weight((out, into // groups, kernel, kernel), into // groups * kernel * kernel)
+        y = self.add(
+            "Conv",
+            [x, weight, self.weight((out,))],
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=[pad] * 4,
+            group=groups,
+            dilations=[dilation, dilation],
+        )
+        return self.add(activation, [y]) if activation else y
+
+    def product(self, x: str, depth: int, outputs: int, *, bias: bool = True) -> str:
+        """`x` times a constant matrix, plus a bias, as exporters write a linear layer."""
+        y = self.add("MatMul", [x, self.weight((depth, outputs), 2 * depth)])
+        return self.add("Add", [y, self.weight((outputs,))]) if bias else y
+
+    def finish(self, *outputs: str) -> onnx.ModelProto:
+        """The model that returns these values, of shapes that are left to be inferred."""
+        returned = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, returned, self.weights)
+        opsets = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="onnxlint")

@@ -1,0 +1,90 @@
+"""What a runtime adds to a device's profile, as data: groups of operators it fuses, its blocked layout, a calibration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+KernelClass = Literal[
+    "conv", "conv3x3", "pointwise", "depthwise", "grouped", "lowered", "gemm", "attention", "recurrent", "vector"
+]
+KERNEL_CLASSES: tuple[KernelClass, ...] = (
+    "conv",
+    "conv3x3",
+    "pointwise",
+    "depthwise",
+    "grouped",
+    "lowered",
+    "gemm",
+    "attention",
+    "recurrent",
+    "vector",
+)
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a profile: an unknown key in it is an error."""
+
+
+class SmallShapes(Strict, frozen=True, kw_only=True):
+    """How a class of kernels loses speed on small shapes: the sizes at which it runs at half its rate.
+
+    `half_outputs`: output channels (columns of a product) per group; `half_depth`: elements summed up for one output;
+    `half_positions`: output pixels (rows of a product). The rate is divided by (1 + half/size) for each; 0: no loss.
+    `overhead_us`: the class's own launch.
+    """
+
+    half_outputs: NonNegative = 0.0
+    half_depth: NonNegative = 0.0
+    half_positions: NonNegative = 0.0
+    overhead_us: NonNegative | None = None
+
+
+class FusedGroup(Strict, frozen=True, kw_only=True):
+    """Operators, in execution order, that the runtime runs as one kernel when they compute one value of one input."""
+
+    name: Text
+    ops: Annotated[list[str], msgspec.Meta(min_length=2, max_length=32)]
+
+
+class BlockedLayout(Strict, frozen=True, kw_only=True):
+    """A layout in blocks of channels that the runtime's convolutions need, and what converting to and from it takes.
+
+    `anchors` always want it, `followers` keep it where all their inputs have it. A dense convolution takes it if its
+    input channels are a multiple of `input_multiple` (or fewer than `block`: those it reads as they are), a grouped
+    one if its channels per group are one of `block`, a depthwise one by `input_multiple`. What can't runs as class
+    `lowered`, a convolution lowered to matrix products.
+    """
+
+    block: Count
+    input_multiple: Count = 1
+    anchors: list[str]
+    followers: list[str] = []
+    source: Text
+
+
+class Calibration(Strict, frozen=True, kw_only=True):
+    """Where and how a calibrated profile was measured.
+
+    `reference_ms` is what the reference workload took, to which every time is a ratio; `spread` the median deviation
+    of the paired ratios; `fit_error` the median error on the benchmarks themselves, `held_out_error` that on the
+    `held_out` models that were not used.
+    """
+
+    machine: Text
+    runtime: Text
+    provider: Text
+    threads: Count
+    date: Text
+    reference_ms: Positive
+    spread: NonNegative
+    noisy: bool
+    benchmarks: Count
+    fit_error: NonNegative
+    held_out: Annotated[int, msgspec.Meta(ge=0)] = 0
+    held_out_error: NonNegative | None = None
