@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from onnxlint.device import Device, Precision, load_device
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import Kernel, build_kernels
 from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
+from onnxlint.layout import conversions
 from onnxlint.placement import Placement, place
 from onnxlint.support import SupportTable
 
@@ -94,6 +95,9 @@ class Analysis:
                 # the host's own sets are independent of the device's: its mean stands in each of them
                 times[index] = seconds[row].mean() if hosted else seconds[row]
                 bounds[index] = "fallback" if hosted else found[row]
+        for index, kernel in enumerate(self.kernels):
+            if kernel.is_free and not kernel.on_host:
+                times[index] = target.machine.view
         for index, seconds_more in self.transfers.items():
             times[index] += seconds_more
             bounds[index] = "fallback"
@@ -105,16 +109,25 @@ class Analysis:
             cost = self._host_costs.cost(kernel.nodes).scaled(self.target.batch_factor)
         factor = self.target.batch_factor
         load = load_of(kernel, cost, self.costs, machine.device, self._kept_bytes(index))
+        converted = self._conversions.get(index, ())
+        if converted and not kernel.on_host:
+            moved = 2.0 * sum(map(self.value_bytes, converted))
+            load = replace(load, converted_bytes=moved, conversions=len(converted))
         if factor == 1:
             return load
-        return Load(
-            load.class_index,
-            load.operations * factor,
-            load.vector_operations * factor,
-            load.moved_bytes,
-            load.out_elements * factor,
-            load.slowdown,
+        return replace(
+            load,
+            operations=load.operations * factor,
+            vector_operations=load.vector_operations * factor,
+            out_elements=load.out_elements * factor,
+            positions=load.positions * factor,
         )
+
+    @cached_property
+    def _conversions(self) -> Mapping[int, tuple[str, ...]]:
+        """Index of a kernel → the values whose layout is converted for it."""
+        blocked = self.target.device.fusion.blocked
+        return conversions(self.graph, self.kernels, blocked) if blocked is not None else {}
 
     def device_loads(self) -> list[Load]:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""

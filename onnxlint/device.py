@@ -25,12 +25,11 @@ from onnxlint.device_runtime import (
     NonNegative,
     Positive,
     SmallShapes,
-    Strict,
     Text,
 )
 from onnxlint.text import printable
 
-__all__ = ["KERNEL_CLASSES", "Calibration", "Device", "DeviceError", "Fusion", "KernelClass", "ParameterSet", "load_device"]
+__all__ = ["KERNEL_CLASSES", "Device", "DeviceError", "Fusion", "KernelClass", "ParameterSet", "load_device"]
 
 PROFILE_PACKAGE = "onnxlint.device_profiles"
 MAX_PROFILE_BYTES = 1 << 20
@@ -39,7 +38,11 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
 PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
 Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
-class Figure(Strict, frozen=True, kw_only=True):
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Figure(_Strict, frozen=True, kw_only=True):
     """One number with where it comes from; `value` is left out where nobody published it, and `source` says so."""
 
     value: Positive | None = None
@@ -47,7 +50,7 @@ class Figure(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Alignment(Strict, frozen=True, kw_only=True):
+class Alignment(_Strict, frozen=True, kw_only=True):
     """Channel multiples of the multiply-accumulate array, per group.
 
     `internal`: the machine pads by itself and the padding costs; `cliff`: unaligned channels run `cliff_factor`
@@ -63,7 +66,7 @@ class Alignment(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class ParameterSet(Strict, frozen=True, kw_only=True):
+class ParameterSet(_Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
     `conv3x3` are dense 3×3 convolutions of stride 1, which Winograd's algorithm serves: it spends fewer multiplications
@@ -80,6 +83,7 @@ class ParameterSet(Strict, frozen=True, kw_only=True):
     pointwise: Positive | None = None
     depthwise: Positive | None = None
     grouped: Positive | None = None
+    lowered: Positive | None = None
     gemm: Positive
     attention: Positive | None = None
     recurrent: Positive | None = None
@@ -109,7 +113,7 @@ class ParameterSet(Strict, frozen=True, kw_only=True):
         return self.overhead_us if own is None else own
 
 
-class Attainable(Strict, frozen=True, kw_only=True):
+class Attainable(_Strict, frozen=True, kw_only=True):
     """What the device attains in practice: every parameter set that agrees with what was published.
 
     The estimate's middle is the mean over `sets`, its range their extremes, widened by `spread` on either
@@ -124,7 +128,7 @@ class Attainable(Strict, frozen=True, kw_only=True):
     sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
 
 
-class Transfer(Strict, frozen=True, kw_only=True):
+class Transfer(_Strict, frozen=True, kw_only=True):
     """The price of leaving the device: bytes over `bandwidth_gb_per_s` per tensor, `sync_us` per hand-over."""
 
     bandwidth_gb_per_s: Positive
@@ -133,14 +137,14 @@ class Transfer(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Fusion(Strict, frozen=True, kw_only=True):
+class Fusion(_Strict, frozen=True, kw_only=True):
     """What the device's compiler runs as one kernel.
 
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
-    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that follow each other are one kernel. `free`:
-    operators that move nothing (views). `by_operator`: an epilogue of its own for one operator; behind one of
-    `closing` nothing else is taken in. `groups`: structures of operators that are one kernel. `blocked`: the layout
-    that convolutions run in.
+    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that
+    follow each other are one kernel. `free`: operators that move nothing (views). `by_operator`: an epilogue of its
+    own for one operator; behind one of `closing` nothing else is taken in. `groups`: structures of operators that are
+    one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -156,7 +160,7 @@ class Fusion(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Condition(Strict, frozen=True, kw_only=True):
+class Condition(_Strict, frozen=True, kw_only=True):
     """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else.
 
     Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
@@ -185,7 +189,7 @@ class Condition(Strict, frozen=True, kw_only=True):
     equal_parts: bool | None = None
 
 
-class Operators(Strict, frozen=True, kw_only=True):
+class Operators(_Strict, frozen=True, kw_only=True):
     """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`."""
 
     default: Literal["supported", "unsupported", "unknown"]
@@ -199,7 +203,7 @@ class Operators(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class RuleSetting(Strict, frozen=True, kw_only=True):
+class RuleSetting(_Strict, frozen=True, kw_only=True):
     """What the profile says of a rule: `silent`, or another severity; never without a reason and its source."""
 
     silent: bool = False
@@ -208,7 +212,7 @@ class RuleSetting(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Toolchain(Strict, frozen=True, kw_only=True):
+class Toolchain(_Strict, frozen=True, kw_only=True):
     """What the vendor's converter reads and does; `quantizes` says who makes the integer model."""
 
     quantizes: Literal["toolchain", "model"]
@@ -217,7 +221,7 @@ class Toolchain(Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Device(Strict, frozen=True, kw_only=True):
+class Device(_Strict, frozen=True, kw_only=True):
     """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -243,6 +247,7 @@ class Device(Strict, frozen=True, kw_only=True):
     operators: Operators
     vector_cost: dict[str, Positive] = {}
     move_cost: dict[str, Positive] = {}
+    epilogue_cost: Positive = 1.0
     calibration: Calibration | None = None
     rules: dict[str, RuleSetting] = {}
 

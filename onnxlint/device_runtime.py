@@ -1,4 +1,4 @@
-"""What a runtime adds to a device's profile, as data: groups of operators it fuses, its blocked layout, a calibration."""
+"""What a runtime adds to a device's profile, as data: the groups it fuses, its blocked layout, a calibration."""
 
 from __future__ import annotations
 

@@ -48,13 +48,17 @@ _MAX_EPILOGUE = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """Nodes of one launch in execution order; `main` carries the class, `is_free` marks one that moves nothing."""
+    """Nodes of one launch in execution order; `main` carries the class, `is_free` marks one that moves nothing.
+
+    `group` is the name of the runtime's operator that they form.
+    """
 
     nodes: tuple[Node, ...]
     main: Node
     kernel_class: KernelClass
     is_free: bool = False
     on_host: bool = False
+    group: str = ""
 
     @property
     def label(self) -> str:
@@ -142,8 +146,10 @@ class _Grouping:
             if (node.op_type in rules.free and node.domain == "") or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
-                members = (node, *(self.group(node, rules) or self.followers(node, rules)))
-                kernel = Kernel(members, node, classify(self.graph, node, rules.blocked), on_host=is_hosted)
+                name, behind = self.group(node, rules)
+                members = (node, *(behind or self.followers(node, rules)))
+                found = classify(self.graph, node, rules.blocked)
+                kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
             self.taken.update(member.key for member in kernel.nodes)
             self.ready.update(name for member in kernel.nodes for name in member.outputs)
             yield kernel
@@ -170,12 +176,12 @@ class _Grouping:
             return ()
         return self.grow(anchor, allowed, rules)
 
-    def group(self, first: Node, rules: _Rules) -> tuple[Node, ...]:
-        """The nodes behind `first` that form one of the runtime's groups with it, the longest that does."""
+    def group(self, first: Node, rules: _Rules) -> tuple[str, tuple[Node, ...]]:
+        """The longest of the runtime's groups that begins with `first`: its name, and the nodes behind `first`."""
         for group in rules.groups:
             if group.ops[0] == first.op_type and (found := self.matched(first, list(group.ops[1:]))):
-                return found
-        return ()
+                return group.name, found
+        return "", ()
 
     def matched(self, first: Node, wanted: list[str]) -> tuple[Node, ...]:
         """The nodes behind `first` with the wanted operators, which read nothing else and end in one value."""

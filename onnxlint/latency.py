@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +21,9 @@ from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
 from onnxlint.device import KERNEL_CLASSES, Device, Precision
 from onnxlint.graph import Graph, Node
-from onnxlint.kernels import CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
+from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
 from onnxlint.tensor import UnknownShape
+from onnxlint.variants import cost_of, form_of
 
 Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
@@ -31,7 +33,11 @@ _CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one kernel asks of a machine: padded operations of its class, vector operations, bytes, and its size."""
+    """What one kernel asks of a machine: padded operations of its class, vector operations, bytes, and its size.
+
+    `outputs`, `depth` and `positions` are the three sides of its arithmetic (see SmallShapes); `converted_bytes` move
+    once more, in so many `conversions` of the layout.
+    """
 
     class_index: int
     operations: float
@@ -39,27 +45,54 @@ class Load:
     moved_bytes: float
     out_elements: int
     slowdown: float = 1.0
+    outputs: float = inf
+    depth: float = inf
+    positions: float = inf
+    converted_bytes: float = 0.0
+    conversions: int = 0
 
 
 def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chip_bytes: int = 0) -> Load:
     """The kernel's Load on a device whose on-chip memory keeps `on_chip_bytes` of its traffic from moving."""
     operations, slowdown = 0.0, 1.0
     vector = 0.0
+    blocked = device.fusion.blocked
+    sides = (inf, inf, inf)
+    form = kernel.group or form_of(costs.graph, kernel.main, blocked)
+    in_epilogue = kernel.main.op_type in ANCHORS
     for node in kernel.nodes:
         work = costs.work(node)
         if work is None:
             continue
-        weight = device.vector_cost.get(node.op_type, 1.0)
-        vector += work.other_flops * weight
+        weight = cost_of(device.vector_cost, kernel.group or form_of(costs.graph, node, blocked))
+        vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
         if work.macs:
             factor, slow = _padding(costs.graph, node, device)
             operations += 2.0 * work.macs * factor
             slowdown = max(slowdown, slow)
+            sides = sides_of(costs.graph, node)
     if kernel.main.bodies:
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
-    moved = max(0, cost.memory_access_bytes - on_chip_bytes)
-    return Load(_CLASS_INDEX[kernel.kernel_class], operations, vector, float(moved), out, slowdown)
+    moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form)
+    return Load(_CLASS_INDEX[kernel.kernel_class], operations, vector, float(moved), out, slowdown, *sides)
+
+
+def sides_of(graph: Graph, node: Node) -> tuple[float, float, float]:
+    """Outputs, depth and positions of a convolution or product: columns, elements summed up, rows; inf if unknown."""
+    channels = channels_of(graph, node)
+    if channels is None:
+        return inf, inf, inf
+    into, out, is_depthwise, _ = channels
+    try:
+        dims = graph.type_of(node.outputs[0]).dims
+        if node.op_type in CONVOLUTIONS:
+            window = prod(graph.type_of(weight_of(node)).dims[2:])
+            return out, window * (1 if is_depthwise else into), prod(dims[2:]) * dims[0]
+        constant = graph.is_constant(node.inputs[1])
+        return out, into, prod(dims[:-1]) if constant else dims[-2]
+    except (UnknownShape, IndexError):
+        return inf, inf, inf
 
 
 def _elements(graph: Graph, name: str) -> int:
@@ -125,6 +158,17 @@ class Machine:
         self.bandwidth = np.array([s.bandwidth_gb_per_s * 1e9 for s in sets])
         self.overhead = np.array([s.overhead_us * 1e-6 for s in sets])
         self.launch = np.array([[s.launch_us(name) * 1e-6 for s in sets] for name in KERNEL_CLASSES])
+        self.cache_bandwidth = np.array([(s.cache_gb_per_s or s.bandwidth_gb_per_s) * 1e9 for s in sets])
+        self.cache_bytes = np.array([(s.cache_kib or 0.0) * 1024 for s in sets])
+        self.view = np.array([s.view_us * 1e-6 for s in sets])
+        self.conversion_cost = cost_of(device.move_cost, "LayoutConversion")
+        self.halves = {
+            side: np.array(
+                [[getattr(s.shapes[c], f"half_{side}") if c in s.shapes else 0.0 for s in sets] for c in KERNEL_CLASSES]
+            )
+            for side in ("outputs", "depth", "positions")
+        }
+        self.has_halves = any(halves.any() for halves in self.halves.values())
         self.spread = device.attainable.spread
         self.fill = device.fill_elements.value if device.fill_elements is not None else None
 
@@ -139,10 +183,32 @@ class Machine:
         if self.fill:
             filled = np.minimum(1.0, np.array([load.out_elements for load in loads]) / self.fill)[:, None]
             rate = rate * np.maximum(filled, 1e-3)
+        if self.has_halves:
+            rate = rate / self._small_shapes(loads)
         compute = operations / rate + vector / self.vector_rate
-        memory = moved / self.bandwidth
+        memory = moved / np.where(moved <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
         launch = self.launch[[load.class_index for load in loads]]
-        seconds = launch + np.maximum(compute, memory)
+        seconds = launch + np.maximum(compute, memory) + self._conversions(loads)
         terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), launch.mean(axis=1)])
         # the launch is the bound only where it takes longer than the larger of the two others
         return seconds, [BOUNDS[index] for index in terms.argmax(axis=0)]
+
+    def _small_shapes(self, loads: Sequence[Load]) -> Seconds:
+        """By what factor each kernel is slower than a large one of its class."""
+        classes = [load.class_index for load in loads]
+        factor = np.ones((len(loads), len(self.overhead)))
+        for side, halves in self.halves.items():
+            sizes = np.array([getattr(load, side) for load in loads])[:, None]
+            factor *= 1 + halves[classes] / np.maximum(sizes, 1)
+        return factor
+
+    def _conversions(self, loads: Sequence[Load]) -> Seconds | float:
+        """What changing the layout takes, in kernels of its own."""
+        count = np.array([load.conversions for load in loads])[:, None]
+        if not count.any():
+            return 0.0
+        moved = np.array([load.converted_bytes for load in loads])[:, None]
+        each = moved / np.maximum(count, 1)
+        bandwidth = np.where(each <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
+        seconds: Seconds = count * self.launch[_CLASS_INDEX["vector"]] + moved * self.conversion_cost / bandwidth
+        return seconds

@@ -40,7 +40,10 @@ _DENSE = (
 _POINTWISE = (
     *((1, a, b, 112) for a, b in ((32, 16), (16, 96), (64, 64))),
     *((1, a, b, 56) for a, b in ((96, 24), (24, 144), (64, 256), (128, 128), (32, 32), (58, 58), (40, 20))),
-    *((1, a, b, 28) for a, b in ((144, 32), (32, 192), (128, 512), (256, 256), (116, 116), (40, 120), (64, 64), (72, 24))),
+    *(
+        (1, a, b, 28)
+        for a, b in ((144, 32), (32, 192), (128, 512), (256, 256), (116, 116), (40, 120), (64, 64), (72, 24))
+    ),
     *((1, a, b, 14) for a, b in ((64, 384), (96, 576), (256, 1024), (512, 512), (240, 80), (116, 116), (112, 672))),
     *((1, a, b, 14) for a, b in ((58, 58), (48, 48), (224, 64))),
     *((1, a, b, 7) for a, b in ((160, 960), (320, 1280), (512, 2048), (1024, 1024), (232, 232), (64, 64), (192, 1152))),
@@ -104,7 +107,9 @@ def benchmarks() -> Iterator[Benchmark]:
         yield Benchmark(name, "conv", partial(_conv_chain, name, 3, channels, channels, size, dilation=dilation))
     for kernel, channels, size, stride in _DEPTHWISE:
         name = f"depthwise{kernel}x{kernel}s{stride}_{channels}_{size}"
-        build = partial(_fan, name, channels, channels, kernel, size, stride, groups=channels)
+        build: Callable[[], onnx.ModelProto] = partial(
+            _fan, name, channels, channels, kernel, size, stride, groups=channels
+        )
         if stride == 1:
             build = partial(_conv_chain, name, kernel, channels, channels, size, groups=channels)
         yield Benchmark(name, "depthwise", build)
@@ -131,7 +136,9 @@ def _repeats(macs: float) -> int:
     return int(max(_MIN_CHAIN, min(_MAX_CHAIN, _CHAIN_MACS / max(macs, 1))))
 
 
-def _conv_chain(name: str, kernel: int, a: int, b: int, size: int, groups: int = 1, dilation: int = 1) -> onnx.ModelProto:
+def _conv_chain(
+    name: str, kernel: int, a: int, b: int, size: int, groups: int = 1, dilation: int = 1
+) -> onnx.ModelProto:
     """Convolutions from `a` to `b` channels and back, of stride 1."""
     graph = Builder(name)
     x = graph.input(1, a, size, size)
@@ -150,7 +157,9 @@ def _fan(name: str, a: int, b: int, kernel: int, size: int, stride: int, groups:
     macs = kernel * kernel * a * b * (size // stride) ** 2 / groups
     padding = 0 if kernel in (stride, 1) else None
     points = [
-        graph.add("GlobalAveragePool", [graph.conv(source, (a, b), kernel, stride=stride, groups=groups, padding=padding)])
+        graph.add(
+            "GlobalAveragePool", [graph.conv(source, (a, b), kernel, stride=stride, groups=groups, padding=padding)]
+        )
         for _ in range(_repeats(macs))
     ]
     return graph.finish(graph.add("Sum", points))

@@ -14,7 +14,20 @@ from onnxlint.calibrate.graphs import Builder
 Graphs = Iterator[tuple[str, Callable[[], onnx.ModelProto]]]
 _SIZES = ((64, 7), (96, 28), (64, 112))
 _LARGE = (192, 224)
-_UNARY = ("Neg", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Exp", "Sqrt", "Softplus", "Elu", "Abs")
+_UNARY = (
+    "Neg",
+    "Sigmoid",
+    "Tanh",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Erf",
+    "Exp",
+    "Sqrt",
+    "Softplus",
+    "Elu",
+    "Abs",
+)
 _BINARY = ("Add", "Mul", "Sub", "Div", "Max", "Pow")
 _REPEATS = 6
 
@@ -64,7 +77,13 @@ def graphs() -> Graphs:
 
 def _pools() -> Graphs:
     for op in ("MaxPool", "AveragePool"):
-        for kernel, stride, channels, side in ((3, 2, 64, 112), (2, 2, 128, 56), (3, 1, 192, 28), (3, 1, 512, 14), (5, 1, 256, 13)):
+        for kernel, stride, channels, side in (
+            (3, 2, 64, 112),
+            (2, 2, 128, 56),
+            (3, 1, 192, 28),
+            (3, 1, 512, 14),
+            (5, 1, 256, 13),
+        ):
             name = f"{op.lower()}{kernel}s{stride}_{channels}_{side}"
             options: dict[str, Any] = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2}
             options["pads"] = [0 if kernel == stride else (kernel - 1) // 2] * 4
@@ -171,7 +190,9 @@ def _layer_norm_parts(name: str, dims: Sequence[int]) -> onnx.ModelProto:
         square = graph.add("Pow", [centred, graph.constant(np.float32(2))])
         variance = graph.add("ReduceMean", [square], axes=[-1])
         deviation = graph.add("Sqrt", [graph.add("Add", [variance, graph.constant(np.float32(1e-5))])])
-        scaled = graph.add("Mul", [graph.add("Div", [centred, deviation]), graph.constant(np.ones(dims[-1], np.float32))])
+        scaled = graph.add(
+            "Mul", [graph.add("Div", [centred, deviation]), graph.constant(np.ones(dims[-1], np.float32))]
+        )
         x = graph.add("Add", [scaled, graph.constant(np.zeros(dims[-1], np.float32))])
     return graph.finish(x)
 
@@ -250,7 +271,7 @@ def _resizes(name: str, dims: Sequence[int], mode: str) -> onnx.ModelProto:
     graph = Builder(name)
     x = graph.input(*dims)
     scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
-    options = {"nearest_mode": "floor"} if mode == "nearest" else {}
+    options: dict[str, Any] = {"nearest_mode": "floor"} if mode == "nearest" else {}
     transform = "asymmetric" if mode == "nearest" else "half_pixel"
     outputs = [
         graph.add("Resize", [y, "", scales], mode=mode, coordinate_transformation_mode=transform, **options)
