@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 
 class CycleError(Exception):
-    """Some things need each other; `index` is the first that is stuck."""
+    """Some things need each other; `index` is the first of a cycle."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -16,23 +15,16 @@ class CycleError(Exception):
 
 
 def execution_order(needs: Sequence[AbstractSet[int]]) -> list[int]:
-    """The indices so that each comes behind those it `needs`: as given where that holds; raises CycleError."""
+    """The indices so that each comes behind those it `needs`, the lowest first; raises CycleError."""
     if all(max(need, default=-1) < index for index, need in enumerate(needs)):
         return list(range(len(needs)))
-    readers: list[list[int]] = [[] for _ in needs]
-    for index, need in enumerate(needs):
-        for source in need:
-            readers[source].append(index)
-    missing = [len(need) for need in needs]
-    ready = deque(index for index, count in enumerate(missing) if not count)
-    order: list[int] = []
-    while ready:
-        index = ready.popleft()
-        order.append(index)
-        for reader in readers[index]:
-            missing[reader] -= 1
-            if not missing[reader]:
-                ready.append(reader)
-    if len(order) < len(needs):
-        raise CycleError(next(index for index, count in enumerate(missing) if count))
-    return order
+    # most files are in order and do without networkx, which takes a fifth of the start-up
+    import networkx
+
+    network: networkx.DiGraph[int] = networkx.DiGraph()
+    network.add_nodes_from(range(len(needs)))
+    network.add_edges_from((source, index) for index, need in enumerate(needs) for source in need)
+    try:
+        return list(networkx.lexicographical_topological_sort(network))
+    except networkx.NetworkXUnfeasible:
+        raise CycleError(min(networkx.find_cycle(network))[0]) from None

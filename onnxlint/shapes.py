@@ -46,6 +46,7 @@ class _Answer(msgspec.Struct):
 
 def infer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolated.Limits | None = None) -> Shapes:
     """Infer the type of every value of `graph` with the inputs bound; native code runs in a child, within `limits`."""
+    onnx.defs.has("Identity")  # fills onnx's tables, which every child would else do again
     try:
         raw = isolated.call(lambda: _encode(_walk(proto, graph, bound, native=True)), limits or isolated.Limits())
         answer = msgspec.msgpack.decode(raw, type=_Answer)

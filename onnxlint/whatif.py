@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from onnxlint.analysis import Analysis
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.latency import Seconds
+from onnxlint.ordering import CycleError, execution_order
 
 
 class EditError(Exception):
@@ -94,26 +94,10 @@ def _sorted(nodes: list[Node]) -> tuple[Node, ...]:
     """The nodes in an order that keeps theirs wherever data flow allows it."""
     writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
     needs = [{writer[name] for name in _reads(node) if name in writer} for node in nodes]
-    if all(max(need, default=-1) < index for index, need in enumerate(needs)):
-        return tuple(nodes)
-    readers: list[list[int]] = [[] for _ in nodes]
-    for index, need in enumerate(needs):
-        for source in need:
-            readers[source].append(index)
-    missing = [len(need) for need in needs]
-    ready = [index for index, count in enumerate(missing) if not count]
-    heapq.heapify(ready)
-    order: list[Node] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(nodes[index])
-        for reader in readers[index]:
-            missing[reader] -= 1
-            if not missing[reader]:
-                heapq.heappush(ready, reader)
-    if len(order) < len(nodes):
-        raise EditError("the edits close a cycle")
-    return tuple(order)
+    try:
+        return tuple(nodes[index] for index in execution_order(needs))
+    except CycleError:
+        raise EditError("the edits close a cycle") from None
 
 
 def _reads(node: Node) -> set[str]:

@@ -51,7 +51,7 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
     nodes = graph.compute_nodes
     index = {node.key: i for i, node in enumerate(nodes)}
     before = [_before(graph, node, index) for node in nodes]
-    dominator = _dominators(before)
+    dominator: dict[int, int] = {}
     taken: set[int] = set()
     for last in range(len(nodes) - 1, -1, -1):
         if nodes[last].op_type not in JOINS or len(before[last]) < 2 or last in taken:
@@ -60,6 +60,7 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
         branches = [name for name in operands if graph.sole_reader(name) is not None and _inside(graph, name, index)]
         if len(branches) < least_branches:
             continue
+        dominator = dominator or _dominators(before)
         inner = _inner(graph, nodes, index, before, {index[node.key] for node in joins}, dominator[last])
         branches = [name for name in branches if (p := graph.producer(name)) is not None and index[p.key] in inner]
         if len(branches) >= least_branches and not inner & taken:
@@ -76,18 +77,12 @@ def _before(graph: Graph, node: Node, index: dict[str, int]) -> list[int]:
     return sorted(found - {_OUTSIDE}) or [_OUTSIDE]
 
 
-def _dominators(before: list[list[int]]) -> list[int]:
-    """Each node's immediate dominator, by position; -1 stands in front of all (execution order makes one pass do)."""
-    found: list[int] = []
-    for writers in before:
-        common = writers[0]
-        for other in writers[1:]:
-            while common != other:
-                if common > other:
-                    common = found[common]
-                else:
-                    other = found[other]
-        found.append(common)
+def _dominators(before: list[list[int]]) -> dict[int, int]:
+    """Each node's immediate dominator, by position; -1 stands in front of all."""
+    import networkx
+
+    network = networkx.DiGraph((writer, reader) for reader, writers in enumerate(before) for writer in writers)
+    found: dict[int, int] = networkx.immediate_dominators(network, _OUTSIDE)
     return found
 
 

@@ -1,0 +1,222 @@
+"""A mutation fuzzer over whole lints: `python tests/hostile/fuzz.py --seconds 3600 --seed 1 --out /tmp/fuzz`.
+
+Every input is linted in a child (JSON and terminal, two devices); what is no clean result is a crash: a signal, an
+exception, an internal error, a rule that failed, an exit code beyond 0–2, more than ten seconds, more than 1 GB, or a
+character in the output that a terminal or log obeys. Crashes are kept under `--out`, one per signature.
+
+`--coverage` reports which lines of the package ran (needs the coverage package; slower). `--wire` fuzzes the scanner
+of the wire format alone with atheris, where that is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import mmap
+import os
+import random
+import re
+import resource
+import signal
+import struct
+import sys
+import time
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+BATCH = 25
+SECONDS, MEMORY = 10, 1 << 30
+FORMATS = (
+    ("--output-format", "json", "-d", "t4", "-d", "hi3519"),
+    ("-v", "-d", "cortex-a76", "--min-impact", "0"),
+)
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def problem_of(data: bytes, index: int, path: Path) -> str | None:
+    """Lint one input every way; the signature of what went wrong."""
+    import modelfiles
+
+    path.write_bytes(data)
+    words = FORMATS[index % len(FORMATS)]
+    try:
+        result = modelfiles.run(str(path), *words)
+    except BaseException as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if "onnxlint" in f.filename or "rules" in f.filename]
+        at = f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "?"
+        return f"{type(error).__name__} in {at}: {str(error)[:80]}"
+    if result.code not in (0, 1, 2):
+        return f"exit code {result.code}"
+    if "internal error" in result.err or "Traceback" in result.err:
+        return f"stderr: {result.err[:200]}"
+    for line in (result.out + result.err).splitlines():
+        if OBEYED.search(line):
+            return f"obeyed character {OBEYED.search(line)[0]!r}"
+    failed = re.search(r"rule \w+ failed \((\w+)[^\n]{0,80}", result.out)
+    if failed:
+        return failed[0]
+    if "--output-format" in words:
+        json.loads(result.out)
+    return None
+
+
+def batch(inputs: list[bytes], first: int, state: mmap.mmap, out: Path) -> None:
+    """The child: never returns."""
+    os.environ["ONNXLINT_DEBUG"] = "1"
+    path = out / f"current.{os.getpid()}.onnx"
+    code = 0
+    for offset, data in enumerate(inputs):
+        state[:16] = struct.pack("<qd", offset, time.monotonic())
+        signal.setitimer(signal.ITIMER_REAL, SECONDS + 5)
+        try:
+            problem = problem_of(data, first + offset, path)
+        except BaseException as error:
+            problem = f"harness: {type(error).__name__}: {error}"
+        took = time.monotonic() - struct.unpack("<qd", state[:16])[1]
+        if problem is None and took > SECONDS:
+            problem = f"took {took:.0f} s"
+        peak = 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        if problem is None and peak > MEMORY:
+            problem = "peak memory above 1 GB"
+        if problem is not None:
+            keep(data, problem, out)
+            if peak > MEMORY:
+                code = 3
+                state[:16] = struct.pack("<qd", offset, 0.0)
+                break
+    path.unlink(missing_ok=True)
+    os._exit(code)
+
+
+def keep(data: bytes, problem: str, out: Path) -> None:
+    """Store an input by its problem; the first of each signature only."""
+    name = hashlib.sha256(re.sub(r"\d+", "N", problem).encode()).hexdigest()[:12]
+    if not (out / f"{name}.onnx").exists():
+        (out / f"{name}.onnx").write_bytes(data)
+        (out / f"{name}.txt").write_text(problem + "\n", errors="backslashreplace")
+        print(f"FOUND {name}: {problem.encode('ascii', 'backslashreplace').decode()}", flush=True)
+
+
+def fuzz(seconds: float, seed: int, out: Path, coverage: bool) -> int:
+    """Fuzz until the time is over; returns the number of distinct problems."""
+    out.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    from hostile import mutate
+    import modelfiles
+
+    watched = _coverage(out) if coverage else None
+    corpus = mutate.seeds(rng)
+    state = mmap.mmap(-1, 16)
+    (out / "warm.onnx").write_bytes(modelfiles.relu().SerializeToString())
+    for words in FORMATS:
+        modelfiles.run(str(out / "warm.onnx"), *words)
+    print(f"{len(corpus)} seeds, seed {seed}", flush=True)
+    start = last = time.monotonic()
+    done = 0
+    while time.monotonic() - start < seconds:
+        inputs = [mutate.mutated(rng.choice(corpus), corpus, rng) for _ in range(BATCH)]
+        at = 0
+        while at < len(inputs):
+            child = os.fork()
+            if child == 0:
+                batch(inputs[at:], done + at, state, out)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if status == 0:
+                break
+            offset = struct.unpack("<qd", state[:16])[0]
+            if status != 3:
+                name = signal.Signals(-status).name if status < 0 else f"exit {status}"
+                name = "longer than 15 s" if name == "SIGALRM" else name
+                keep(inputs[at + offset], f"the linting process died: {name} ({hashlib.sha256(inputs[at + offset]).hexdigest()[:6]})", out)
+            at += offset + 1
+        done += len(inputs)
+        if rng.random() < 0.3:  # what a lint survived is a seed for more
+            corpus[rng.randrange(len(corpus))] = rng.choice(inputs)
+        if time.monotonic() - last > 60:
+            last = time.monotonic()
+            print(f"{last - start:.0f} s: {done} executions, {done / (last - start):.1f}/s, {_found(out)} problems", flush=True)
+    print(f"end: {done} executions in {time.monotonic() - start:.0f} s, {_found(out)} problems", flush=True)
+    if watched is not None:
+        _report_coverage(watched, out)
+    return _found(out)
+
+
+def _found(out: Path) -> int:
+    return len(list(out.glob("*.txt")))
+
+
+def _coverage(out: Path) -> object:
+    import coverage
+
+    watched = coverage.Coverage(data_file=str(out / "coverage"), data_suffix=True, source_pkgs=["onnxlint"])
+    watched.start()
+    leave = os._exit
+
+    def saved(code: int) -> None:
+        current = coverage.Coverage.current()
+        if current is not None:
+            current.stop()
+            current.save()
+        leave(code)
+
+    os._exit = saved  # type: ignore[assignment]
+    return watched
+
+
+def _report_coverage(watched: object, out: Path) -> None:
+    import coverage
+
+    watched.stop()  # type: ignore[attr-defined]
+    watched.save()  # type: ignore[attr-defined]
+    whole = coverage.Coverage(data_file=str(out / "coverage"))
+    whole.combine([str(out)])
+    text = io.StringIO()
+    whole.report(file=text, skip_empty=True)
+    print(text.getvalue(), flush=True)
+
+
+def fuzz_wire(seconds: float, seed: int) -> None:
+    """Atheris over the scanner: its result must parse wherever the input does, to the same model but for bodies."""
+    import atheris  # type: ignore[import-not-found]
+
+    with atheris.instrument_imports(include=["onnxlint.wire"]):
+        from onnxlint.wire import WireError, strip_tensors
+    import onnx
+
+    def one(data: bytes) -> None:
+        try:
+            stripped = strip_tensors(data, 16)
+        except WireError:
+            return
+        assert len(stripped) <= len(data)
+        try:
+            onnx.ModelProto.FromString(data)
+        except Exception:
+            return
+        onnx.ModelProto.FromString(stripped)
+
+    atheris.Setup([sys.argv[0], f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=4096"], one)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("/tmp/onnxlint-fuzz"))
+    parser.add_argument("--coverage", action="store_true")
+    parser.add_argument("--wire", action="store_true")
+    options = parser.parse_args()
+    if options.wire:
+        fuzz_wire(options.seconds, options.seed)
+        return
+    sys.exit(1 if fuzz(options.seconds, options.seed, options.out, options.coverage) else 0)
+
+
+if __name__ == "__main__":
+    main()
