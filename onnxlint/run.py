@@ -127,7 +127,8 @@ def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:
             if index:
                 console.print()
             render(report, console, view)
-    return captured.get()
+    # tables are padded to the width: no trailing blanks in what is piped or stored
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
 
 
 def profile(

@@ -57,6 +57,10 @@ def verdict(report: Report) -> Iterator[RenderableType]:
         yield hanging("  ·", Text(printable(reason, 300)), "dim")
     if len(found.reasons) > 3:
         yield hanging("  ·", Text(f"{plural(len(found.reasons) - 3, 'more reason')}"), "dim")
+
+
+def problems(report: Report) -> Iterator[RenderableType]:
+    """What could not be analysed."""
     for problem in report.incomplete:
         yield hanging("!", Text(f"incomplete: {printable(problem, 400)}"), "bold red")
 

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from onnxlint.output.first_screen import facts, hanging, notes, title, verdict
+from onnxlint.output.first_screen import facts, hanging, notes, problems, title, verdict
 from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
 from onnxlint.report import Layer, Report, ReportedFinding, Totals
 from onnxlint.text import printable
@@ -43,13 +43,17 @@ def render(report: Report, console: Console, view: View) -> None:
 def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if report.totals is None or report.verdict is None or report.device is None:
         return
+    findings = [finding for finding in report.findings if view.verbose or not finding.hidden]
     if not view.quiet:
         yield title(report)
         yield from verdict(report)
+        yield from problems(report)
         yield Text()
         yield facts(report, report.totals)
         yield from notes(report, verbose=view.verbose)
-    findings = [finding for finding in report.findings if view.verbose or not finding.hidden]
+    elif findings or report.incomplete:
+        yield title(report)
+        yield from problems(report)
     if findings:
         yield Text()
     if view.statistics:
