@@ -98,6 +98,8 @@ class Analysis:
         for index, kernel in enumerate(self.kernels):
             if kernel.is_free and not kernel.on_host:
                 times[index] = target.machine.view
+        if self.kernels:
+            times[0] += target.machine.run
         for index, seconds_more in self.transfers.items():
             times[index] += seconds_more
             bounds[index] = "fallback"
@@ -112,7 +114,7 @@ class Analysis:
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))
-            load = replace(load, converted_bytes=moved, conversions=len(converted))
+            load = replace(load, converted_bytes=load.converted_bytes + moved, conversions=len(converted))
         if factor == 1:
             return load
         return replace(

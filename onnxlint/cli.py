@@ -30,6 +30,7 @@ from onnxlint.options import (
     FileOption,
     Format,
     ImpactOption,
+    MeasureFormat,
     MemoryOption,
     OutputFile,
     PrecisionOption,
@@ -83,7 +84,7 @@ def check(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Hidden findings and all places too.")] = False,
     rules: RulesOption = None,
     timeout: TimeoutOption = 60.0,
-    max_memory_mb: MemoryOption = 4096,
+    max_memory_mb: MemoryOption = None,
     max_file_mb: FileOption = FILE_MB,
     version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
 ) -> int:
@@ -129,7 +130,7 @@ def profile(
     ] = ProfileFormat.table,
     output_file: OutputFile = None,
     timeout: TimeoutOption = 60.0,
-    max_memory_mb: MemoryOption = 4096,
+    max_memory_mb: MemoryOption = None,
     max_file_mb: FileOption = FILE_MB,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -174,6 +175,63 @@ def device(
     from onnxlint import run
 
     run.device(name)
+
+
+@app.command(context_settings=_SETTINGS)
+def calibrate(
+    provider: Annotated[str, typer.Option(help="ONNX Runtime's execution provider.", metavar="NAME")] = "CPU",
+    threads: Annotated[int, typer.Option(help="Threads within an operator.", min=1, max=1024, metavar="N")] = 1,
+    name: Annotated[str, typer.Option(help="The profile's name.", metavar="NAME")] = "mybox",
+    output_file: OutputFile = None,
+    budget: Annotated[str, typer.Option(help="Time for measuring: 180s, 5m.", metavar="TIME")] = "180s",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Measure this machine by micro-benchmarks and write what it attains as a profile (NAME.toml)."""
+    from onnxlint.calibrate import command
+
+    return command.run(provider, threads, name, output_file, command.seconds_of(budget), force, quiet)
+
+
+@app.command(context_settings=_SETTINGS)
+def measure(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")],
+    device: Annotated[str, typer.Option("--device", "-d", help=f"{DEVICE_HELP}.", metavar="NAME")],
+    shape: ShapeOption = None,
+    dim: DimOption = None,
+    batch: BatchOption = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads; default the profile's.", min=1, max=1024, metavar="N")
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Execution provider; default the profile's.", metavar="NAME")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time for measuring.", min=0.1, max=3600, metavar="S")] = 3.0,
+    top: Annotated[int | None, typer.Option(help="Show only so many kernels.", min=1, metavar="N")] = None,
+    output_format: Annotated[
+        MeasureFormat, typer.Option(help="What is written.", metavar=one_of(MeasureFormat))
+    ] = MeasureFormat.table,
+    output_file: OutputFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run a model on this machine and print what a profile predicts beside what it takes, kernel by kernel."""
+    from onnxlint import run
+    from onnxlint.measure import command
+
+    settings = run.settings(shapes=shape or (), dims=dim or (), batch=batch, timeout_s=60.0, memory_mb=None)
+    return command.run(
+        model,
+        device,
+        settings,
+        threads=threads,
+        provider=provider,
+        seconds=seconds,
+        top=top,
+        output_format=output_format.value,
+        output_file=output_file,
+    )
 
 
 def _words(options: Sequence[str] | None) -> tuple[str, ...]:
@@ -238,7 +296,8 @@ def _message_of(error: Exception) -> str:
     from onnxlint.load import LoadError
     from onnxlint.registry import RuleError
 
-    if isinstance(error, BindingError | DeviceError | LoadError | RuleError | streams.OutputError):
+    # our own errors of heavier modules are known by their mark, so that those need not be imported for it
+    if isinstance(error, BindingError | DeviceError | LoadError | RuleError | streams.OutputError | streams.Refusal):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = error.filename or ("standard output" if error.errno in _OF_WRITING else "")

@@ -177,10 +177,9 @@ _register(_reorder_output, 1, "ReorderOutput")
 
 def _attention(node: NodeDef, inputs: Sequence[TensorType], ask: Ask) -> list[TensorType | None]:
     """Input (B, S, D), weights (D, q + k + v widths); past at input 4 (QAttention: 8)."""
-    (batch, length, _), merged, dtype = inputs[0].dims, inputs[1].dims[1], inputs[0].dtype
+    (batch, length, _), merged = inputs[0].dims, inputs[1].dims[1]
     sizes = attribute(node.attributes, "qkv_hidden_sizes") or [merged // 3] * 3
-    past = 4 if node.op_type == "Attention" else 8
-    dtype = dtype if node.op_type == "Attention" else FLOAT
+    past, dtype = (4, inputs[0].dtype) if node.op_type == "Attention" else (8, FLOAT)
     before = inputs[past].dims[3] if len(inputs) > past and inputs[past].shape else 0
     heads = _number(node, "num_heads", 1)
     present = (2, batch, heads, before + length, sizes[1] // heads)

@@ -66,13 +66,21 @@ def device_info(target: Target) -> DeviceInfo:
         name=device.name,
         chip=device.chip,
         precision=target.precision,
-        trust=device.trust,
+        trust=_trust(target),
         cores=device.cores,
         peak_gops=device.peak_ops_per_s(target.precision) / 1e9,
         memory_mib=device.memory_mib.value if device.memory_mib is not None else None,
         note=device.attainable.note,
         source=device.attainable.source,
     )
+
+
+def _trust(target: Target) -> str:
+    """The profile's trust; its figures were found at the native precision and are carried over to any other."""
+    device = target.device
+    if target.precision == device.native_precision:
+        return device.trust
+    return f"{device.trust} at {device.native_precision}, carried over"
 
 
 def verdict(analysis: Analysis) -> Verdict:
@@ -132,13 +140,13 @@ def _leading(graph: Graph) -> int | None:
     return None
 
 
-def layers(analysis: Analysis) -> list[Layer]:
-    """Every run-time node, in execution order."""
+def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
+    """Every run-time node, in execution order; `alone` asks for what each would move by itself."""
     rows: dict[str, Layer] = {}
     graph, costs, factor = analysis.graph, analysis.costs, analysis.target.batch_factor
     seconds = analysis.times.mean(axis=1)
     for index, kernel in enumerate(analysis.kernels):
-        whole = analysis.kernel_costs[index]
+        whole, label = analysis.kernel_costs[index], kernel.label
         for node in kernel.nodes:
             macs, other_flops = costs.arithmetic(node) if not kernel.is_free else (0, 0)
             is_main = node is kernel.main
@@ -148,7 +156,7 @@ def layers(analysis: Analysis) -> list[Layer]:
                 name=node.name,
                 op=node.qualified_op,
                 kernel=index,
-                kernel_ops=kernel.label,
+                kernel_ops=label,
                 macs=macs * factor,
                 flops=(2 * macs + other_flops) * factor,
                 params=params.count if params else 0,
@@ -158,6 +166,7 @@ def layers(analysis: Analysis) -> list[Layer]:
                 bound=analysis.bounds[index],
                 on_host=kernel.on_host,
                 output=str(graph.type_of(node.outputs[0])) if node.outputs else "",
+                alone_bytes=costs.cost((node,)).scaled(factor).memory_access_bytes if alone else 0,
                 is_known=costs.is_known(node),
             )
     return [rows[node.key] for node in graph.compute_nodes]

@@ -75,7 +75,8 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     left out runs at `conv` (convolutions) or `gemm` (attention, recurrent), a launch at `overhead_us`.
 
     What a calibration adds: `cache_gb_per_s` is the bandwidth of a kernel whose traffic is at most `cache_kib`,
-    `view_us` what a view costs that moves nothing, `shapes` how classes lose speed on small shapes.
+    `view_us` what a view costs that moves nothing, `run_us` what a run costs before its first kernel, `shapes` how
+    classes lose speed on small shapes.
     """
 
     conv: Positive
@@ -94,6 +95,7 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     cache_gb_per_s: Positive | None = None
     cache_kib: Positive | None = None
     view_us: NonNegative = 0.0
+    run_us: NonNegative = 0.0
     shapes: dict[KernelClass, SmallShapes] = {}
 
     def efficiency(self, kernel_class: KernelClass) -> float:
@@ -143,8 +145,9 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
     tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that
     follow each other are one kernel. `free`: operators that move nothing (views). `by_operator`: an epilogue of its
-    own for one operator; behind one of `closing` nothing else is taken in. `groups`: structures of operators that are
-    one kernel. `blocked`: the layout that convolutions run in.
+    own for one operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with
+    a constant alone (an Add also as the one residual), and one of `second_pass` goes over the result once more.
+    `groups`: structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -155,6 +158,8 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     residual_anchors: list[str] | None = None
     by_operator: dict[str, list[str]] = {}
     closing: list[str] = []
+    constant_operand: list[str] = []
+    second_pass: list[str] = []
     groups: list[FusedGroup] = []
     blocked: BlockedLayout | None = None
     source: Text

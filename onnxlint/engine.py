@@ -38,8 +38,18 @@ def read_model(proto: onnx.ModelProto, settings: Settings, path: str = "", notes
     return ReadModel(path, proto.ir_version, opsets(proto.opset_import), graph, bound, tuple(notes), tuple(incomplete))
 
 
-def lint_graph(model: ReadModel, device: Device, rules: Sequence[LoadedRule], settings: Settings) -> Report:
-    """Lint a read model on a device; raises DeviceError for a precision that the device lacks."""
+def lint_graph(
+    model: ReadModel,
+    device: Device,
+    rules: Sequence[LoadedRule],
+    settings: Settings,
+    *,
+    bytes_alone: bool = False,
+) -> Report:
+    """Lint a read model on a device; raises DeviceError for a precision that the device lacks.
+
+    `bytes_alone` asks for what each node would move by itself, beside its kernel's bytes.
+    """
     target = target_for(device, settings.precision, model.bound.batch_factor)
     analysis = Analysis(model.graph, target)
     findings, problems = priced_findings(Context(analysis, model.bound.assumed), rules, settings)
@@ -53,7 +63,7 @@ def lint_graph(model: ReadModel, device: Device, rules: Sequence[LoadedRule], se
         device=describe.device_info(target),
         verdict=describe.verdict(analysis),
         totals=describe.totals(analysis),
-        layers=tuple(describe.layers(analysis)),
+        layers=tuple(describe.layers(analysis, alone=bytes_alone)),
         findings=tuple(findings),
         summary=Summary(
             **{severity: sum(finding.severity == severity for finding in shown) for severity in SEVERITIES},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from onnxlint.graph import Graph, Node, Role
 from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.shapes import Shapes
+from onnxlint.validity import INVALID
 
 _NONDETERMINISTIC = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -71,8 +72,9 @@ class _Builder:
             self.static.update(definition.outputs)
         if role == "constant":
             self.constant.update(definition.outputs)
+        is_invalid = definition.key in self.shapes.invalid and not definition.op_type.endswith(INVALID)
         return Node(
-            definition.op_type,
+            definition.op_type + INVALID if is_invalid else definition.op_type,
             definition.domain,
             definition.version,
             definition.key,

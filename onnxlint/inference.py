@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -13,33 +13,55 @@ from onnxlint.contrib_shapes import DOMAINS, contrib_types
 from onnxlint.control_flow import infer_control_flow
 from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
+from onnxlint.text import printable
+from onnxlint.validity import schema_of, shapes_problem
 from onnxlint.values import Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000
 _EXTENDED_OPSET = 17
+_MAX_PROBLEMS = 8
+_MAX_VALUE_BYTES = 64 << 20
 _Input = tuple[TensorType | None, Array | None] | None
 
 
 class Walk:
     """One inference over a graph: `run` fills types, values, branches, trips and problems.
 
-    `native` allows onnx's inference of single nodes, which may only happen where a crash is caught.
+    `native` allows onnx's inference of single nodes, which may only happen where a crash is caught: `before_native`
+    is called with the number of each such call, and those in `deadly` are left out, for the reason given. Without
+    `evaluates` only what the file declares is taken over. `check_all` asks of nodes of known shapes too, for errors.
     """
 
-    def __init__(self, graph: GraphDef, bound: Bound, *, native: bool) -> None:
-        self.graph, self.bound, self.native = graph, bound, native
+    def __init__(
+        self,
+        graph: GraphDef,
+        bound: Bound,
+        *,
+        native: bool,
+        evaluates: bool = True,
+        deadly: Mapping[int, str] | None = None,
+        before_native: Callable[[int], None] = lambda number: None,
+    ) -> None:
+        self.graph, self.bound, self.native, self.evaluates = graph, bound, native, evaluates
+        self.deadly, self.before_native = deadly or {}, before_native
+        self.check_all = False
+        self._calls = self._value_bytes = self._unsaid = 0
         self.types: dict[str, TensorType] = dict(bound.types)
         self.values: dict[str, Array] = {}
         self.branches: dict[str, str] = {}
         self.trips: dict[str, int] = {}
         self.problems: list[str] = []
         self.native_failure = ""
-        self._remembered: dict[tuple[object, ...], list[TensorType | None]] = {}
-        self._schemas: dict[tuple[str, str, int], onnx.defs.OpSchema | None] = {}
+        self.invalid: set[str] = set()
+        self._remembered: dict[tuple[object, ...], list[TensorType | None] | str] = {}
 
     def run(self) -> None:
         """Walk the main graph."""
         self.walk(self.graph)
+        if self._unsaid:
+            self.problems.append(f"{self._unsaid} more nodes contradict what they are given")
+        if self.problems and self.bound.assumed:
+            self.problems.append(f"it may be what was assumed: {', '.join(self.bound.assumed[:4])} (bind them)")
         if self.native_failure and any(not self.is_known(n) for node in self.graph.nodes for n in node.outputs if n):
             self.problems.append(f"ONNX's shape inference failed ({self.native_failure})")
 
@@ -53,13 +75,28 @@ class Walk:
         for name, sparse in graph.sparse.items():
             self.types[name] = TensorType(sparse.values.data_type, tuple(sparse.dims))
         for node in graph.nodes:
-            if node.bodies:
-                infer_control_flow(self, node)
-            else:
-                self._node(node)
+            try:
+                if not self.evaluates:
+                    pass
+                elif node.bodies:
+                    infer_control_flow(self, node)
+                else:
+                    self._node(node)
+            except Exception as error:  # whatever a stranger's attributes provoke: what it writes stays unknown
+                self._problem(node, f"can't be inferred ({type(error).__name__})")
             for name in node.outputs:
                 if name and not self.is_known(name):
                     self._take_declared(graph, name)
+
+    def _problem(self, node: NodeDef, what: str) -> None:
+        self.invalid.add(node.key)
+        line = f"the node {printable(node.key)!r} ({printable(node.op_type)}) {what}"
+        if line in self.problems:
+            return
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(line)
+        else:
+            self._unsaid += 1
 
     def _take_declared(self, graph: GraphDef, name: str) -> None:
         kind = graph.declared.get(name)
@@ -82,7 +119,10 @@ class Walk:
             value = evaluate(node.op_type, node.version, node.attributes, values, inputs)
             if value is not None:
                 self._set_value(node.outputs[0], value)
-        if all(self.is_known(name) for name in node.outputs if name):
+        problem = shapes_problem(node.op_type, node.attributes, inputs) if node.domain == "" else None
+        if problem is not None:
+            self._problem(node, problem)
+        if all(self.is_known(name) for name in node.outputs if name) and not self.check_all:
             return
         if node.op_type == "Constant" and "value" in node.attributes:
             tensor = node.attributes["value"].t
@@ -96,6 +136,9 @@ class Walk:
             self._merge(node.outputs, found or contrib_types(node, inputs, self._extended))
 
     def _set_value(self, name: str, value: Array) -> None:
+        self._value_bytes += value.nbytes
+        if self._value_bytes > _MAX_VALUE_BYTES:
+            return
         dtype = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
         self.values[name] = value
         self.types[name] = TensorType(dtype, value.shape)
@@ -109,7 +152,7 @@ class Walk:
         self, node: NodeDef, op_type: str, domain: str, version: int, inputs: Sequence[_Input]
     ) -> list[TensorType | None]:
         """The outputs' types by onnx's own inference of one node, as `op_type` of `domain`; equal calls asked once."""
-        schema = self._schema(op_type, domain, version)
+        schema = schema_of(op_type, domain, version)
         if schema is None or not self.native:
             return []
         call = (
@@ -119,28 +162,39 @@ class Walk:
         )
         found = self._remembered.get(call)
         if found is None:
-            found = _asked(node, schema, op_type, domain, version, inputs)
+            found = self._called(node, schema, op_type, domain, version, inputs)
             if len(self._remembered) < _MAX_REMEMBERED:
                 self._remembered[call] = found
+        if isinstance(found, str):
+            if op_type == node.op_type and all(given is None or (given[0] and given[0].dtype) for given in inputs):
+                self._problem(node, found)
+            return []
         return found
+
+    def _called(
+        self,
+        node: NodeDef,
+        schema: onnx.defs.OpSchema,
+        op_type: str,
+        domain: str,
+        version: int,
+        inputs: Sequence[_Input],
+    ) -> list[TensorType | None] | str:
+        self._calls += 1
+        if self._calls in self.deadly:
+            return f"is left out: ONNX's shape inference of it {self.deadly[self._calls]}"
+        self.before_native(self._calls)
+        return _asked(node, schema, op_type, domain, version, inputs)
 
     def _extended(self, node: NodeDef, op_type: str, types: Sequence[TensorType | None]) -> list[TensorType | None]:
         """As the standard operator on inputs of these types."""
         return self._standard(node, op_type, "", _EXTENDED_OPSET, [(kind, None) for kind in types])
 
-    def _schema(self, op_type: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
-        key = (op_type, domain, version)
-        if key not in self._schemas:
-            try:
-                self._schemas[key] = onnx.defs.get_schema(op_type, version or 1, domain)
-            except onnx.defs.SchemaError:
-                self._schemas[key] = None
-        return self._schemas[key]
-
 
 def _asked(
     node: NodeDef, schema: onnx.defs.OpSchema, op_type: str, domain: str, version: int, inputs: Sequence[_Input]
-) -> list[TensorType | None]:
+) -> list[TensorType | None] | str:
+    """The outputs' types, or why onnx refuses the node."""
     proto = onnx.NodeProto(op_type=op_type, domain=domain)
     proto.input.extend(f"i{n}" if given else "" for n, given in enumerate(inputs))
     proto.output.extend(f"o{n}" if name else "" for n, name in enumerate(node.outputs))
@@ -158,8 +212,9 @@ def _asked(
     try:
         imports = [onnx.helper.make_opsetid(domain, version)]
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
-    except Exception:  # what onnx refuses to infer stays unknown, and is listed as such
-        return []
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return f"contradicts what it is given: {printable(said, 160)}"
     return [tensor_of(found[f"o{n}"]) if f"o{n}" in found else None for n in range(len(node.outputs))]
 
 

@@ -13,16 +13,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
+DEFAULT_MEMORY_MB = 4096
+_OVER_TIME = (signal.SIGPROF, signal.SIGXCPU)
+_MAX_ANSWER_BYTES = 1 << 28
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may use: wall seconds, and MiB of address space beyond what the parent already has."""
+    """What a child may use: wall seconds, MiB of address space beyond what the parent already has, processor seconds.
+
+    None for the last two: by the size of what is worked on (see `sized`).
+    """
 
     timeout_s: float = 60.0
-    memory_mb: int = 4096
+    memory_mb: int | None = None
+    processor_s: float | None = None
+
+    def sized(self, size_bytes: int, nodes: int) -> Limits:
+        """The limits for a model of so many bytes, weights left out, and nodes."""
+        memory_mb = 512 + 20 * (size_bytes >> 20) if self.memory_mb is None else self.memory_mb
+        seconds = 3.0 + nodes / 400 if self.processor_s is None else self.processor_s
+        return Limits(self.timeout_s, memory_mb, min(seconds, self.timeout_s))
 
 
 class ChildDied(Exception):
     """The child gave no result; `str()` says why: a signal, a limit or an exception."""
+
+    is_quick = True
+    """It did not use up its time."""
 
 
 def call(function: Callable[[], bytes], limits: Limits) -> bytes:
@@ -44,7 +62,7 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
     try:
         answer = _read_all(reader, time.monotonic() + limits.timeout_s)
     except TimeoutError:
-        raise ChildDied(f"took longer than {limits.timeout_s:g} s") from None
+        raise _too_slow(f"took longer than {limits.timeout_s:g} s") from None
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
@@ -52,14 +70,23 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
         status = os.waitpid(child, 0)[1]
     if not answer:
         code = os.waitstatus_to_exitcode(status)
+        if -code in _OVER_TIME:
+            raise _too_slow(f"took more than {limits.processor_s or limits.timeout_s:g} s of processor time")
         raise ChildDied(f"crashed ({signal.Signals(-code).name})" if code < 0 else "ended without a result")
     if answer[:1] == b"E":
         raise ChildDied(answer[1:].decode("utf-8", "replace"))
     return answer[1:]
 
 
+def _too_slow(why: str) -> ChildDied:
+    died = ChildDied(why)
+    died.is_quick = False
+    return died
+
+
 def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> None:
     """Never returns: writes `R` + result or `E` + reason, then leaves without running the parent's exit handlers."""
+    memory_mb = DEFAULT_MEMORY_MB if limits.memory_mb is None else limits.memory_mb
     try:
         import resource
 
@@ -71,11 +98,14 @@ def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> No
         seconds = max(1, int(limits.timeout_s) + 1)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        space = _address_space_bytes() + limits.memory_mb * 2**20
+        if limits.processor_s is not None:
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_PROF, limits.processor_s)
+        space = _address_space_bytes() + memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
         answer = b"R" + function()
     except MemoryError:
-        answer = f"Eneeded more than {limits.memory_mb} MiB".encode()
+        answer = f"Eneeded more than {memory_mb} MiB".encode()
     except BaseException as error:
         answer = f"E{type(error).__name__}: {error}".encode("utf-8", "replace")[:500]
     try:
@@ -95,6 +125,7 @@ def _address_space_bytes() -> int:
 
 def _read_all(descriptor: int, deadline: float) -> bytes:
     pieces: list[bytes] = []
+    room = _MAX_ANSWER_BYTES
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
@@ -103,3 +134,6 @@ def _read_all(descriptor: int, deadline: float) -> bytes:
         if not piece:
             return b"".join(pieces)
         pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise ChildDied(f"gave more than {_MAX_ANSWER_BYTES >> 20} MiB")

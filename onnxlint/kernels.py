@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from onnxlint.device import Device, Fusion, KernelClass
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
+from onnxlint.groups import find_group
 from onnxlint.operators import ELEMENTWISE, VIEWS
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class _Rules:
         self.epilogue = frozenset(fusion.epilogue)
         self.by_operator = {op: frozenset(ops) for op, ops in fusion.by_operator.items()}
         self.closing = frozenset(fusion.closing)
+        self.constant_operand = frozenset(fusion.constant_operand)
         self.groups = sorted(fusion.groups, key=lambda group: -len(group.ops))
         self.blocked = fusion.blocked
         anchors = fusion.residual_anchors
@@ -136,6 +138,7 @@ class _Grouping:
         self.taken: set[str] = set()
         self.ready: set[str] = set()
         self.integers = integer_sources(graph)
+        self.residuals: set[str] = set()
 
     def run(self) -> Iterable[Kernel]:
         for node in self.graph.compute_nodes:
@@ -146,7 +149,7 @@ class _Grouping:
             if (node.op_type in rules.free and node.domain == "") or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
-                name, behind = self.group(node, rules)
+                name, behind = find_group(self.graph, node, rules.groups, self.taken, self.placement.level)
                 members = (node, *(behind or self.followers(node, rules)))
                 found = classify(self.graph, node, rules.blocked)
                 kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
@@ -175,38 +178,6 @@ class _Grouping:
         if not allowed or len(anchor.outputs) != 1:
             return ()
         return self.grow(anchor, allowed, rules)
-
-    def group(self, first: Node, rules: _Rules) -> tuple[str, tuple[Node, ...]]:
-        """The longest of the runtime's groups that begins with `first`: its name, and the nodes behind `first`."""
-        for group in rules.groups:
-            if group.ops[0] == first.op_type and (found := self.matched(first, list(group.ops[1:]))):
-                return group.name, found
-        return "", ()
-
-    def matched(self, first: Node, wanted: list[str]) -> tuple[Node, ...]:
-        """The nodes behind `first` with the wanted operators, which read nothing else and end in one value."""
-        known = {*first.inputs, first.outputs[0]}
-        members = {first.key: first}
-        pending: list[tuple[int, str]] = []
-        self.push(first.outputs[0], pending)
-        while pending and wanted:
-            node = self.graph.node(heapq.heappop(pending)[1])
-            if node.key in members:
-                continue
-            foreign = [n for n in node.inputs if n and n not in known and not self.graph.is_constant(n)]
-            level = self.placement.level
-            if node.op_type not in wanted or foreign or node.key in self.taken or len(node.outputs) != 1:
-                return ()
-            if node.role != "compute" or level[node.key] != level[first.key]:
-                return ()
-            wanted.remove(node.op_type)
-            members[node.key] = node
-            known.add(node.outputs[0])
-            self.push(node.outputs[0], pending)
-        *inner, last = members.values()
-        inside = all(reader.key in members for node in inner for reader in self.graph.consumers(node.outputs[0]))
-        returned = any(node.outputs[0] in self.graph.is_output for node in inner)
-        return () if wanted or not inside or returned else (*inner[1:], last)
 
     def grow(self, anchor: Node, allowed: frozenset[str], rules: _Rules) -> tuple[Node, ...]:
         """The longest run of allowed nodes behind the anchor that ends in one value.
@@ -256,9 +227,13 @@ class _Grouping:
         level = self.placement.level
         if level[node.key] != level[anchor.key]:
             return False
-        outside = [
-            name for name in node.inputs if name and name not in inside and not self.graph.is_constant(name)
-        ]
+        outside = [name for name in node.inputs if name and name not in inside and not self.graph.is_constant(name)]
+        if node.op_type in rules.constant_operand and not any(map(self.graph.is_constant, node.inputs)):
+            own = [name for name in node.inputs if name and name in inside]
+            # an Add of two computed tensors is no bias: at most one residual is taken in
+            if node.op_type != "Add" or len(own) > 1 or any(name in self.residuals for name in own):
+                return False
+            self.residuals.add(node.outputs[0])
         if not outside:
             return True
         if any(name not in self.ready and self.graph.producer(name) is not None for name in outside):

@@ -75,7 +75,32 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
     moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form)
-    return Load(_CLASS_INDEX[kernel.kernel_class], operations, vector, float(moved), out, slowdown, *sides)
+    again = _moved_again(kernel, costs, device, sides)
+    found = _CLASS_INDEX[kernel.kernel_class]
+    return Load(found, operations, vector, float(moved), out, slowdown, *sides, again)
+
+
+def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[float, float, float]) -> float:
+    """Bytes of passes over the kernel's data besides reading and writing it once: activations, the lowered input."""
+    graph, fusion = costs.graph, device.fusion
+    if kernel.main.op_type not in ANCHORS:
+        return 0.0
+    behind = kernel.nodes[1:]
+    passes = sum(
+        2.0 * costs.bytes(n.outputs[0], _elements(graph, n.outputs[0]))
+        for n in behind
+        if n.op_type in fusion.second_pass
+    )
+    _, depth, positions = sides
+    if (
+        kernel.kernel_class == "lowered"
+        and depth * positions < inf
+        and prod(graph.type_of(weight_of(kernel.main)).dims[2:]) > 1
+    ):
+        # each position's window is written out and read by the product, for all groups
+        groups = int(kernel.main.attr("group", 1))
+        passes += 2.0 * costs.bytes(kernel.main.outputs[0], int(depth * positions * groups))
+    return passes
 
 
 def sides_of(graph: Graph, node: Node) -> tuple[float, float, float]:
@@ -88,7 +113,8 @@ def sides_of(graph: Graph, node: Node) -> tuple[float, float, float]:
         dims = graph.type_of(node.outputs[0]).dims
         if node.op_type in CONVOLUTIONS:
             window = prod(graph.type_of(weight_of(node)).dims[2:])
-            return out, window * (1 if is_depthwise else into), prod(dims[2:]) * dims[0]
+            positions = prod(dims[2:]) * dims[0]
+            return (1, window, positions) if is_depthwise else (out, window * into, positions)
         constant = graph.is_constant(node.inputs[1])
         return out, into, prod(dims[:-1]) if constant else dims[-2]
     except (UnknownShape, IndexError):
@@ -160,6 +186,7 @@ class Machine:
         self.launch = np.array([[s.launch_us(name) * 1e-6 for s in sets] for name in KERNEL_CLASSES])
         self.cache_bandwidth = np.array([(s.cache_gb_per_s or s.bandwidth_gb_per_s) * 1e9 for s in sets])
         self.cache_bytes = np.array([(s.cache_kib or 0.0) * 1024 for s in sets])
+        self.run = np.array([s.run_us * 1e-6 for s in sets])
         self.view = np.array([s.view_us * 1e-6 for s in sets])
         self.conversion_cost = cost_of(device.move_cost, "LayoutConversion")
         self.halves = {
@@ -205,9 +232,9 @@ class Machine:
     def _conversions(self, loads: Sequence[Load]) -> Seconds | float:
         """What changing the layout takes, in kernels of its own."""
         count = np.array([load.conversions for load in loads])[:, None]
-        if not count.any():
-            return 0.0
         moved = np.array([load.converted_bytes for load in loads])[:, None]
+        if not moved.any():
+            return 0.0
         each = moved / np.maximum(count, 1)
         bandwidth = np.where(each <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
         seconds: Seconds = count * self.launch[_CLASS_INDEX["vector"]] + moved * self.conversion_cost / bandwidth

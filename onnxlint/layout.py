@@ -55,7 +55,7 @@ class _Walk:
 
     def is_blocked(self, kernel: Kernel, read: Sequence[str]) -> bool:
         """The kernel runs in blocks: an anchor that can, or a follower whose inputs all come in blocks."""
-        op = kernel.main.op_type
+        op = kernel.group or kernel.main.op_type
         if op in self.anchors and op in ANCHORS:
             return kernel.kernel_class != _NO_CONVERSION
         channels = self.channels(kernel.main.inputs[0]) if kernel.main.inputs else 0

@@ -6,7 +6,6 @@ LoadError with one line that says what to do.
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -17,18 +16,22 @@ from typing import BinaryIO
 import onnx
 from google.protobuf.message import DecodeError
 
+from onnxlint.external import external_data_notes
+from onnxlint.filebytes import FileBytes
+from onnxlint.isolated import ChildDied, Limits, call
 from onnxlint.tensor import dtype_bits
 from onnxlint.text import printable, text
-from onnxlint.wire import LENGTH_KEY, WireError, strip_tensors
+from onnxlint.wire import LENGTH_KEY, MAX_CHILDREN, Data, TooMany, WireError, strip_tensors
 
 DEFAULT_MAX_FILE_MB = 16_384
 MAX_GRAPH_MB = 1_024
+MAX_NODES = 1_000_000
 MAX_OPSET = 100_000
 MAX_ELEMENTS = 1 << 48
 STDIN = "-"
 _LFS_POINTER = b"version https://git-lfs"
 _FIRST_IR_WITH_OPSETS = 3
-_SHOWN_LOCATIONS = 5
+_CHECKED_BYTES = 8 << 20
 
 
 class LoadError(Exception):
@@ -61,14 +64,13 @@ def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedMode
     try:
         status = os.fstat(descriptor)
         _check_status(status, max_file_mb)
-        # a file put in its place meanwhile changes nothing: the map is of the one that was checked
-        with mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-            proto = _parse(data)
+        # a file put in its place meanwhile changes nothing: what is read is the one that was checked
+        proto = _parse(FileBytes(descriptor, status.st_size))
     except OSError as error:
         raise LoadError(f"can't be read: {error.strerror or error}") from None
     finally:
         os.close(descriptor)
-    notes = (*_opset_notes(proto), *_external_data_notes(proto, Path(path).parent))
+    notes = (*_opset_notes(proto), *external_data_notes(proto, Path(path).parent))
     return LoadedModel(path, status.st_size, proto, notes, identity_of(status))
 
 
@@ -125,21 +127,39 @@ def _check_status(status: os.stat_result, max_file_mb: int) -> None:
         raise LoadError(f"has {status.st_size >> 20} MiB (raise --max-file-mb, now {max_file_mb})")
 
 
-def _parse(data: memoryview) -> onnx.ModelProto:
+def _parse(data: Data) -> onnx.ModelProto:
     if bytes(data[: len(_LFS_POINTER)]) == _LFS_POINTER:
         raise LoadError("is a Git LFS pointer, not the model itself (run: git lfs pull)")
     try:
         stripped = strip_tensors(data)
+    except TooMany:
+        raise LoadError(f"holds more than {MAX_CHILDREN:,} messages (at most {MAX_NODES:,} nodes are read)") from None
     except WireError:
         raise LoadError(_not_a_model(data)) from None
     if len(stripped) > MAX_GRAPH_MB * 2**20:
         raise LoadError(f"has {len(stripped) >> 20} MiB besides its weights (at most {MAX_GRAPH_MB} are read)")
+    if len(stripped) > _CHECKED_BYTES:
+        _check_parse(stripped)
     try:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(stripped)
     except DecodeError:
         raise LoadError(_not_a_model(data)) from None
     _check_model(proto)
     return proto
+
+
+def _check_parse(stripped: bytes) -> None:
+    """Parse in a child with bounds: a few bytes can say a message that takes a hundred in memory."""
+
+    def parse() -> bytes:
+        onnx.ModelProto.FromString(stripped)
+        return b""
+
+    try:
+        call(parse, Limits(timeout_s=60, memory_mb=min(640, 128 + 8 * (len(stripped) >> 20)), processor_s=10))
+    except ChildDied as died:
+        if "DecodeError" not in str(died):
+            raise LoadError(f"can't be parsed within bounds: it {died}") from None
 
 
 def _check_model(proto: onnx.ModelProto) -> None:
@@ -182,7 +202,7 @@ def stored_bytes(tensor: onnx.TensorProto) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
-def _not_a_model(data: memoryview) -> str:
+def _not_a_model(data: Data) -> str:
     head = bytes(data[:512])
     # A ModelProto begins with its ir_version (field 1, a small number) in practice: the rest of it was lost.
     if head[:1] == b"\x08" and len(head) > 1 and head[1] < 0x40:
@@ -200,31 +220,3 @@ def _opset_notes(proto: onnx.ModelProto) -> Iterator[str]:
     for entry in proto.opset_import:
         if text(entry.domain) in ("", "ai.onnx") and entry.version > newest:
             yield f"opset {entry.version} is newer than the installed onnx knows: its operators are read as {newest}'s"
-
-
-def _external_data_notes(proto: onnx.ModelProto, folder: Path) -> Iterator[str]:
-    """What must be said of the files that hold the weights; none is opened, only those inside the folder looked for."""
-    counts: dict[str, int] = {}
-    for tensor in proto.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            location = next((text(e.value) for e in tensor.external_data if text(e.key) == "location"), "")
-            counts[location] = counts.get(location, 0) + 1
-    real_folder = os.path.realpath(folder) if counts else ""
-    for location, tensors in sorted(counts.items())[:_SHOWN_LOCATIONS]:
-        shown = repr(printable(location))
-        if not _is_inside(location, real_folder):
-            yield f"external data {shown} lies outside the model's folder and is never opened"
-        elif not os.path.isfile(os.path.join(real_folder, location)):
-            yield f"external data {shown} is missing ({tensors} tensors): linted without their values"
-    if len(counts) > _SHOWN_LOCATIONS:
-        yield f"external data lies in {len(counts)} files, of which {_SHOWN_LOCATIONS} were looked for"
-
-
-def _is_inside(location: str, folder: str) -> bool:
-    parts = location.replace("\\", "/").split("/")
-    if not location or "\0" in location or os.path.isabs(location) or ".." in parts or parts[0] == "":
-        return False
-    try:
-        return Path(os.path.realpath(os.path.join(folder, location))).is_relative_to(folder)
-    except (OSError, ValueError):
-        return False

@@ -83,10 +83,7 @@ class _Schedule:
     def overwritable(self, step: Step, dying: Sequence[str]) -> list[str]:
         """Those of the dying values that the step reads only element by element."""
         whole = {
-            self.held(name)
-            for node in step
-            if node.op_type not in ELEMENTWISE or node.domain
-            for name in _reads(node)
+            self.held(name) for node in step if node.op_type not in ELEMENTWISE or node.domain for name in _reads(node)
         }
         return [name for name in dying if name not in whole]
 

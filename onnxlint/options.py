@@ -16,6 +16,8 @@ Other commands (onnxlint COMMAND --help):
   onnxlint profile MODEL   what each layer costs, as a table
   onnxlint rule [CODE]     list the rules, or explain one
   onnxlint device [NAME]   list the devices, or show one
+  onnxlint calibrate       measure this machine, write a profile of it
+  onnxlint measure MODEL   predicted beside measured, kernel by kernel
   onnxlint check MODEL...  this one, also for a model named like a command
 \b
 Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
@@ -75,6 +77,13 @@ class ProfileFormat(StrEnum):
     csv = "csv"
 
 
+class MeasureFormat(StrEnum):
+    """Output formats of the measurement."""
+
+    table = "table"
+    json = "json"
+
+
 def one_of(choices: type[Enum]) -> str:
     """`a|b|c`."""
     return "|".join(str(choice.value) for choice in choices)
@@ -105,7 +114,8 @@ TimeoutOption = Annotated[
     typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S", callback=_finite),
 ]
 MemoryOption = Annotated[
-    int, typer.Option(help="MiB that shape inference may take.", min=64, max=1 << 20, metavar="MB")
+    int | None,
+    typer.Option(help="MiB that shape inference may take; default by size.", min=64, max=1 << 20, metavar="MB"),
 ]
 FileOption = Annotated[
     int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")

@@ -117,7 +117,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """One run-time node. Bytes, seconds and bound are its kernel's, given at the kernel's first node (0 at others).
 
-    `is_known` is false where the node, or one in its bodies, has no known cost.
+    `alone_bytes` is what the node would move as a kernel of its own (only where asked for, else 0); `is_known` is false
+    where the node, or one in its bodies, has no known cost.
     """
 
     node: str
@@ -134,6 +135,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     bound: str
     on_host: bool
     output: str
+    alone_bytes: int = 0
     is_known: bool = True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from onnxlint import streams
 from onnxlint.binding import MAX_DIM, BindingError, Bindings
 from onnxlint.describe import ReadModel
-from onnxlint.device import Device, load_device, profile_names
+from onnxlint.device import Device, DeviceError, load_device, profile_names
 from onnxlint.discover import discover
 from onnxlint.engine import lint_graph, read_model, unreadable
 from onnxlint.isolated import Limits
@@ -31,7 +32,7 @@ def settings(
     dims: Sequence[str] = (),
     batch: int | None = None,
     timeout_s: float,
-    memory_mb: int,
+    memory_mb: int | None,
     **options: Any,
 ) -> Settings:
     """Settings from the command line's words; raises BindingError for a malformed `--shape` or `--dim`."""
@@ -88,10 +89,18 @@ def check(
         except (LoadError, BindingError) as error:
             reports.append(unreadable(path, str(error)))
             continue
+        except Exception as error:
+            reports.append(_failed(path, error))
+            continue
         # started once no more children are forked for this model
         digest = _Digest(loaded) if output_format == "json" else None
         for profile in profiles:
-            report = lint_graph(model, profile, rules, chosen)
+            try:
+                report = lint_graph(model, profile, rules, chosen)
+            except DeviceError:
+                raise
+            except Exception as error:
+                report = _failed(path, error)
             reports.append(report if digest is None else digest.added_to(report))
     for report in reports:
         if report.error is not None:
@@ -102,6 +111,14 @@ def check(
         content = _rendered(reports, view, to_file=output_file is not None)
     streams.write(content, output_file)
     return max((report.exit_code for report in reports), default=2)
+
+
+def _failed(path: str, error: Exception) -> Report:
+    """The report on a model that onnxlint itself failed on: the others are linted all the same."""
+    if os.environ.get("ONNXLINT_DEBUG"):
+        raise error
+    what = printable(f"{type(error).__name__}: {error}")
+    return unreadable(path, f"internal error: {what} (set ONNXLINT_DEBUG=1 for the traceback)")
 
 
 def _profiles(names: Sequence[str], chosen: Settings) -> list[Device]:
@@ -153,7 +170,9 @@ def profile(
         raise LoadError(f"{printable(path)}: {error}") from None
     from onnxlint.formula import with_formulas
 
-    report = with_formulas(lint_graph(model, device, [], chosen), loaded.proto, device, chosen)
+    report = with_formulas(
+        lint_graph(model, device, [], chosen, bytes_alone=by == "node"), loaded.proto, device, chosen
+    )
     if output_file is None:
         profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
     else:
@@ -204,7 +223,6 @@ class _Digest:
 def _sha256(loaded: LoadedModel) -> str | None:
     """None where the file that was read has been changed or replaced since."""
     import hashlib
-    import os
 
     if loaded.sha256 is not None:
         return loaded.sha256

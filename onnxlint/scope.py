@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from onnxlint.load import LoadError
+from onnxlint.load import MAX_NODES, LoadError
 from onnxlint.ordering import CycleError, execution_order
 from onnxlint.text import printable, text
+from onnxlint.validity import INVALID, node_problem, typed
 
-MAX_NODES = 1_000_000
 MAX_INLINED_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NAME_CHARACTERS = 1 << 27
+_SHOWN_INVALID = 8
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
@@ -51,6 +52,7 @@ class GraphDef:
     """A graph or body: `inputs` without initializers, `declared` the types that the file states.
 
     `captured` are the values taken from outside, `problems` (of the main graph) what can't be analysed, and why.
+    `has_invalid` (of the main graph) says that nodes contradict their schemas: they bear another operator's name.
     """
 
     path: str
@@ -62,6 +64,7 @@ class GraphDef:
     declared: dict[str, onnx.TypeProto] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    has_invalid: bool = False
 
 
 def read_graph(proto: onnx.ModelProto) -> GraphDef:
@@ -70,6 +73,7 @@ def read_graph(proto: onnx.ModelProto) -> GraphDef:
     reader = _Reader(functions)
     graph = reader.graph(proto.graph, "", ChainMap(), opsets(proto.opset_import) or {"": 1})
     graph.problems = [*_problems(graph), *reader.problems()]
+    graph.has_invalid = bool(reader.invalid)
     return graph
 
 
@@ -100,11 +104,15 @@ class _Reader:
         self.functions = functions
         self.count = self.inlined = self.depth = self.calls = self.characters = 0
         self.unversioned: dict[str, int] = {}
+        self.invalid: list[str] = []
 
     def problems(self) -> Iterator[str]:
         """The operators of domains that the model does not import: which version is meant can't be known."""
         for domain, nodes in self.unversioned.items():
             yield f"{nodes} operators are of the domain {printable(domain or 'ai.onnx')!r}, which is not imported"
+        yield from self.invalid[:_SHOWN_INVALID]
+        if len(self.invalid) > _SHOWN_INVALID:
+            yield f"{len(self.invalid) - _SHOWN_INVALID} more nodes contradict their operators' schemas"
 
     @contextmanager
     def deeper(self, what: str) -> Iterator[None]:
@@ -169,7 +177,7 @@ class _Reader:
         names, path, written = scope.names, scope.path, scope.written
         self._count()
         inputs = tuple(names.get(text(raw), path + text(raw)) if raw else "" for raw in proto.input)
-        outputs = tuple(names[text(raw)] if raw else "" for raw in proto.output)
+        outputs = tuple(names[text(raw)] if raw else "" for raw in proto.output) or ("",)
         key = next((name for name in outputs if name), f"{path}{text(proto.op_type)}#{position}")
         attributes = _attributes(proto.attribute, scope.references)
         domain, op_type = domain_of(proto.domain), text(proto.op_type)
@@ -185,6 +193,10 @@ class _Reader:
         version = scope.versions.get(domain, 0)
         if not version:
             self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
+        problem = node_problem(op_type, domain, version, inputs, outputs, attributes)
+        if problem is not None:
+            self.invalid.append(f"the node {printable(key)!r} is no valid {printable(op_type)}: it {problem}")
+            op_type += INVALID
         node = NodeDef(op_type, domain, version, text(proto.name), key, inputs, outputs, attributes)
         for name, attribute in attributes.items():
             if attribute.type == onnx.AttributeProto.GRAPH:
@@ -242,12 +254,12 @@ def _attributes(
 ) -> dict[str, onnx.AttributeProto]:
     attributes: dict[str, onnx.AttributeProto] = {}
     for proto in protos:
-        if proto.ref_attr_name and references is not None:
-            actual = references.get(text(proto.ref_attr_name))
+        if proto.ref_attr_name:
+            actual = (references or {}).get(text(proto.ref_attr_name))
             if actual is not None:
-                attributes[text(proto.name)] = actual
+                attributes[text(proto.name)] = typed(actual)
         else:
-            attributes[text(proto.name)] = proto
+            attributes[text(proto.name)] = typed(proto)
     return attributes
 
 

@@ -7,6 +7,8 @@ inference again, node by node, for what became known. What stays unknown is list
 
 from __future__ import annotations
 
+import mmap
+import struct
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +20,12 @@ from onnxlint.binding import Bound, tensor_of
 from onnxlint.inference import Walk
 from onnxlint.scope import GraphDef
 from onnxlint.tensor import TensorType
+from onnxlint.text import printable
+from onnxlint.validity import schema_of
 from onnxlint.values import Array
+
+_COUNTER = struct.Struct("<q")
+_MAX_DEATHS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,8 @@ class Shapes:
     """What is known of every value, by its resolved name.
 
     `branches` names the branch taken by each If whose condition is constant (node key → attribute); `trips` the
-    constant trip count of each Loop or Scan; `incomplete` says what of the analysis failed and why.
+    constant trip count of each Loop or Scan; `incomplete` says what of the analysis failed and why,
+    `invalid` the keys of the nodes that contradict what they are given.
     """
 
     types: dict[str, TensorType]
@@ -34,6 +42,7 @@ class Shapes:
     branches: dict[str, str]
     trips: dict[str, int]
     incomplete: tuple[str, ...] = ()
+    invalid: frozenset[str] = frozenset()
 
 
 class _Answer(msgspec.Struct):
@@ -42,17 +51,14 @@ class _Answer(msgspec.Struct):
     branches: dict[str, str]
     trips: dict[str, int]
     problems: list[str]
+    invalid: list[str]
 
 
 def infer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolated.Limits | None = None) -> Shapes:
     """Infer the type of every value of `graph` with the inputs bound; native code runs in a child, within `limits`."""
     onnx.defs.has("Identity")  # fills onnx's tables, which every child would else do again
-    try:
-        raw = isolated.call(lambda: _encode(_walk(proto, graph, bound, native=True)), limits or isolated.Limits())
-        answer = msgspec.msgpack.decode(raw, type=_Answer)
-    except isolated.ChildDied as died:
-        answer = msgspec.msgpack.decode(_encode(_walk(proto, graph, bound, native=False)), type=_Answer)
-        answer.problems.append(f"ONNX's shape inference {died}: shapes are those that the file declares")
+    limits = (limits or isolated.Limits()).sized(proto.ByteSize(), len(graph.nodes))
+    answer = _answer(proto, graph, bound, limits)
     return Shapes(
         {_name(name): TensorType(dtype, shape) for name, (dtype, shape) in answer.types.items()},
         {
@@ -62,15 +68,55 @@ def infer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolate
         {_name(key): _name(branch) for key, branch in answer.branches.items()},
         {_name(key): trips for key, trips in answer.trips.items()},
         tuple(answer.problems),
+        frozenset(map(_name, answer.invalid)),
     )
 
 
-def _walk(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, *, native: bool) -> Walk:
-    walk = Walk(graph, bound, native=native)
-    if native:
-        _infer_natively(proto, graph, bound, walk)
+def _answer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolated.Limits) -> _Answer:
+    """Ask onnx of the whole model; where that dies, of the nodes one by one but for those it dies of; else nothing.
+
+    A child tells the number of the native call that it is at through shared memory. Each way says what went wrong.
+    """
+    problems: list[str] = []
+    deadly: dict[int, str] = {}
+    is_whole, native, evaluates = not graph.has_invalid, True, True
+    with mmap.mmap(-1, _COUNTER.size) as counter:
+
+        def run() -> bytes:
+            walk = Walk(graph, bound, native=native, evaluates=evaluates, deadly=deadly, before_native=tell)
+            if is_whole:
+                _infer_natively(proto, graph, bound, walk)
+            walk.check_all |= not is_whole
+            walk.run()
+            return _encode(walk)
+
+        def tell(number: int) -> None:
+            counter[:] = _COUNTER.pack(number)
+
+        while evaluates:
+            counter[:] = _COUNTER.pack(0)
+            try:
+                answer = msgspec.msgpack.decode(isolated.call(run, limits), type=_Answer)
+                answer.problems[:0] = problems
+                return answer
+            except isolated.ChildDied as died:
+                (reached,) = _COUNTER.unpack(counter[:])
+                if is_whole:
+                    is_whole = False
+                    problems.append(f"ONNX's shape inference {died}: the nodes are inferred one by one")
+                elif native and reached and len(deadly) < _MAX_DEATHS and (died.is_quick or not deadly):
+                    deadly[reached] = str(died)
+                elif native:
+                    native = False
+                    problems.append(f"ONNX's shape inference {died}: shapes are those that the file declares")
+                else:
+                    evaluates = False
+                    problems.append(f"shape inference {died}: nothing is carried through the nodes")
+    walk = Walk(graph, bound, native=False, evaluates=False)
     walk.run()
-    return walk
+    answer = msgspec.msgpack.decode(_encode(walk), type=_Answer)
+    answer.problems[:0] = problems
+    return answer
 
 
 def _infer_natively(model: onnx.ModelProto, graph: GraphDef, bound: Bound, walk: Walk) -> None:
@@ -96,12 +142,19 @@ def _infer_natively(model: onnx.ModelProto, graph: GraphDef, bound: Bound, walk:
     for tensor in model.graph.initializer:
         tensor.ClearField("data_location")
         del tensor.external_data[:]
+    serialized = b""
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # the walk goes on node by node, and reports what stays unknown
-        said = str(error).strip().splitlines() or [""]
-        walk.native_failure = f"{type(error).__name__}: {said[0][:200]}"
-        return
+        serialized = model.SerializeToString()
+        inferred = onnx.shape_inference.infer_shapes(serialized, strict_mode=True, data_prop=True)
+    except Exception as error:  # the walk asks of every node which it is, and says so
+        walk.native_failure = printable(" ".join(str(error).split()), 200)
+        walk.check_all = True
+        try:
+            inferred = onnx.shape_inference.infer_shapes(serialized, data_prop=True)
+        except Exception:
+            return
+    # errors are not told of models with operators that onnx does not know
+    walk.check_all |= any(schema_of(node.op_type, node.domain, node.version) is None for node in graph.nodes)
     _collect(inferred.graph, graph, walk.types)
 
 
@@ -139,11 +192,12 @@ def _encode(walk: Walk) -> bytes:
             "values": {
                 _plain(n): (v.dtype.str, v.shape, np.ascontiguousarray(v).tobytes())
                 for n, v in walk.values.items()
-                if v.dtype.kind in "biuf"
+                if v.dtype.kind in "biuf" and v.dtype.isbuiltin == 1  # not those of ml_dtypes
             },
             "branches": {_plain(k): _plain(v) for k, v in walk.branches.items()},
             "trips": {_plain(k): v for k, v in walk.trips.items()},
             "problems": walk.problems,
+            "invalid": [_plain(key) for key in walk.invalid],
         }
     )
 

@@ -12,6 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+class Refusal(Exception):
+    """What was asked can't be done here; `str()` is one line that says why."""
+
+
 class OutputError(Exception):
     """The output can't be written; `str()` names where and says why."""
 

@@ -8,7 +8,7 @@ import unicodedata
 MAX_SHOWN_CHARACTERS = 200
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # what the log readers of GitHub (::error::), Azure (##vso[…]) and TeamCity (##teamcity[…]) take for a command
-_LOG_COMMAND = re.compile(
+LOG_COMMAND = re.compile(
     r"::(?=(?:debug|notice|warning|error|group|endgroup|echo|(?:add|remove|set|save|stop)-[a-z]+)[^\n]*::)"
     r"|##(?=[a-z]*\[)",
     re.IGNORECASE,
@@ -31,7 +31,7 @@ def printable(name: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:
     if not (name.isascii() and name.isprintable()):
         name = "".join(character if _is_safe(character) else _escaped(character) for character in name)
     if "::" in name or "##" in name:
-        name = _LOG_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1]}", name)
+        name = LOG_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1]}", name)
     return name
 
 

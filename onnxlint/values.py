@@ -16,14 +16,36 @@ from onnxlint.tensor import TensorType
 MAX_ELEMENTS = 1024
 """Larger values are never shapes, axes or scales; they are not followed."""
 
+_MAX_WORK, _MAX_INPUTS = 1 << 22, 4096
 Array = np.ndarray[Any, np.dtype[Any]]
 Attributes = Mapping[str, onnx.AttributeProto]
 
 
 def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
-    """An attribute's Python value: int, float, bytes, list, TensorProto or GraphProto."""
+    """An attribute's Python value: int, float, bytes, list, TensorProto or GraphProto.
+
+    `default` where there is none, or one of another kind than the default.
+    """
     proto = attributes.get(name)
-    return default if proto is None else onnx.helper.get_attribute_value(proto)
+    if proto is None:
+        return default
+    try:
+        found = onnx.helper.get_attribute_value(proto)
+    except ValueError:  # a reference to an attribute that no function has, or a type that ONNX does not know
+        return default
+    kinds = next((kinds for kind, kinds in _KINDS if isinstance(default, kind)), None)
+    return found if kinds is None or isinstance(found, kinds) else default
+
+
+_KINDS: tuple[tuple[type, tuple[type, ...]], ...] = (
+    (int, (int,)),
+    (float, (int, float)),
+    (bytes, (bytes,)),
+    (str, (bytes,)),
+    (list, (Sequence,)),
+    (tuple, (Sequence,)),
+)
+"""What an attribute may be where its default is of a type; repeated fields are sequences but no lists."""
 
 
 def tensor_value(tensor: onnx.TensorProto) -> Array | None:
@@ -59,19 +81,31 @@ def evaluate(
     types: Sequence[TensorType | None],
 ) -> Array | None:
     """The value of the node's first output, where its inputs' values (or, for Shape and Size, types) give it."""
-    if op_type == "Constant":
-        return constant_value(attributes)
-    if op_type in ("Shape", "Size"):
-        return _shape(op_type, attributes, types[0] if types else None)
     function = _FUNCTIONS.get(op_type)
-    if function is None or not inputs or inputs[0] is None:
-        return None
     try:
+        if op_type == "Constant":
+            return constant_value(attributes)
+        if op_type in ("Shape", "Size"):
+            return _shape(op_type, attributes, types[0] if types else None)
+        if function is None or not inputs or inputs[0] is None or not _is_small(inputs):
+            return None
         with np.errstate(all="ignore"):
             value = function(_Call(version, attributes, inputs))
     except Exception:  # whatever a stranger's shapes and axes provoke in numpy: no value
         return None
     return value if value is not None and value.size <= MAX_ELEMENTS else None
+
+
+def _is_small(inputs: Sequence[Array | None]) -> bool:
+    """All inputs together, broadcast against each other too, are no more than numpy should be asked to make."""
+    given = [value for value in inputs if value is not None]
+    if len(given) > _MAX_INPUTS:
+        return False
+    try:
+        together = math.prod(np.broadcast_shapes(*(value.shape for value in given)))
+    except ValueError:
+        together = 0
+    return max(together, sum(value.size for value in given)) <= _MAX_WORK
 
 
 class _Call:

@@ -1,4 +1,4 @@
-"""Protobuf wire format: an ONNX file without the bodies of its large tensors, cut out over a memory map.
+"""Protobuf wire format: an ONNX file without the bodies of its large tensors, which are not even read.
 
 Only tag and length bytes are read, so a 2 GB file costs what its graph costs. A tensor that lost its body says
 where it lies: two `external_data` entries `onnxlint.offset` and `onnxlint.length`, in bytes from the file's start.
@@ -7,8 +7,12 @@ where it lies: two `external_data` entries `onnxlint.offset` and `onnxlint.lengt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, overload
 
 LARGE_BYTES = 4096
+MAX_CHILDREN = 4_000_000
+"""Messages directly within the model and its graphs: more would cost seconds and gigabytes to parse."""
+
 OFFSET_KEY, LENGTH_KEY = "onnxlint.offset", "onnxlint.length"
 
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR, _SPARSE, _FUNCTION, _TRAINING = range(8)
@@ -32,6 +36,20 @@ class WireError(ValueError):
     """The bytes are no protobuf message, or end before it does."""
 
 
+class TooMany(WireError):
+    """The message holds more than MAX_CHILDREN messages."""
+
+
+class Data(Protocol):
+    """Bytes, a memoryview, or a file read like one."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: int, /) -> int: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> bytes | memoryview: ...
+
+
 @dataclass(slots=True)
 class _Frame:
     """One enclosing message: where its length stands, and how many bytes were cut out of it."""
@@ -44,7 +62,7 @@ class _Frame:
     removed: int = 0
 
 
-def strip_tensors(data: bytes | memoryview, large_bytes: int = LARGE_BYTES) -> bytes:
+def strip_tensors(data: Data, large_bytes: int = LARGE_BYTES) -> bytes:
     """Return the ModelProto in `data` without tensor bodies of more than `large_bytes`.
 
     Raises WireError where the bytes are no ModelProto. Messages keep their encoding but for what was cut: a length
@@ -60,7 +78,7 @@ def strip_tensors(data: bytes | memoryview, large_bytes: int = LARGE_BYTES) -> b
             _open_children(data, frames, at, large_bytes)
         at += 1
     if not cuts:
-        return bytes(data)
+        return bytes(data[:])
     for frame in reversed(frames):
         if frame.removed and frame.parent >= 0:
             frames[frame.parent].removed += frame.removed
@@ -76,11 +94,15 @@ def strip_tensors(data: bytes | memoryview, large_bytes: int = LARGE_BYTES) -> b
     return b"".join(pieces)
 
 
-def _open_children(data: bytes | memoryview, frames: list[_Frame], at: int, large_bytes: int) -> None:
+def _open_children(data: Data, frames: list[_Frame], at: int, large_bytes: int) -> None:
     frame = frames[at]
     children = _CHILDREN[frame.message]
     position, end = frame.body, frame.end
+    count = 0
     while position < end:
+        count += 1
+        if count > MAX_CHILDREN:
+            raise TooMany
         field, wire_type, value_at = _tag(data, position, end)
         if wire_type == _LENGTH_DELIMITED:
             length, body = _varint(data, value_at, end)
@@ -94,7 +116,7 @@ def _open_children(data: bytes | memoryview, frames: list[_Frame], at: int, larg
 
 
 def _cut_tensor(
-    data: bytes | memoryview, frames: list[_Frame], at: int, cuts: list[tuple[int, int, bytes]], large_bytes: int
+    data: Data, frames: list[_Frame], at: int, cuts: list[tuple[int, int, bytes]], large_bytes: int
 ) -> None:
     frame = frames[at]
     holes: list[tuple[int, int]] = []
@@ -133,7 +155,7 @@ def _entry(key: str, value: int) -> bytes:
     return bytes((0x6A, len(fields))) + fields
 
 
-def _tag(data: bytes | memoryview, position: int, end: int) -> tuple[int, int, int]:
+def _tag(data: Data, position: int, end: int) -> tuple[int, int, int]:
     """Field number, wire type and the position behind them."""
     byte = data[position]
     if byte < 0x80:
@@ -145,7 +167,7 @@ def _tag(data: bytes | memoryview, position: int, end: int) -> tuple[int, int, i
     return tag >> 3, tag & 7, position
 
 
-def _varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:
+def _varint(data: Data, position: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while position < end:
         byte = data[position]
@@ -159,7 +181,7 @@ def _varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int
     raise WireError("the message ends within a number")
 
 
-def _skip(data: bytes | memoryview, position: int, end: int, wire_type: int) -> int:
+def _skip(data: Data, position: int, end: int, wire_type: int) -> int:
     if wire_type == _VARINT:
         return _varint(data, position, end)[1]
     if wire_type not in (_FIXED32, _FIXED64):

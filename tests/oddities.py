@@ -34,7 +34,7 @@ def nested(depth: int, *, doubled: bool = False) -> onnx.ModelProto:
     """Branches inside branches; `doubled` has both at each level."""
     inner = body(node("Relu", ["x"], ["r"]))
     for _ in range(depth):
-        branches = {"then_branch": inner} | ({"else_branch": inner} if doubled else {})
+        branches = {"then_branch": inner, "else_branch": inner if doubled else body(node("Relu", ["x"], ["r"]))}
         inner = body(node("If", ["c"], ["r"], **branches))
     model = model_of(list(inner.node), IMAGE, {"r": None})
     model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))

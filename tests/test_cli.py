@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -449,11 +450,19 @@ def test_an_interrupt_ends_quietly(place: Path) -> None:
     os.mkfifo(place / "pipe")
     holder = os.open(place / "pipe", os.O_RDWR)
     with subprocess.Popen(
-        [sys.executable, "-m", "onnxlint", "-"], stdin=holder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "onnxlint", "-"],
+        stdin=holder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # under nohup and the like, children inherit an ignored SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        time.sleep(1.5)
-        process.send_signal(2)
-        out, err = process.communicate(timeout=30)
+        try:
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     os.close(holder)
     assert (process.returncode, out, err) == (130, b"", b"")
 

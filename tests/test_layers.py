@@ -14,20 +14,24 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
-    {"arguments", "cost", "isolated", "options", "ordering", "streams", "tensor", "text", "wire"},
+    {"arguments", "cost", "device_runtime", "filebytes", "isolated", "options", "ordering"}
+    | {"streams", "tensor", "text", "wire"},
+    {"external"},
     {"device", "finding", "load", "values"},
+    {"validity"},
     {"discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph"},
+    {"groups", "variants"},
     {"inference", "params", "quantization", "settings", "support"},
     {"costs", "kernels", "shapes"},
-    {"graph_builder", "latency", "patterns", "placement"},
+    {"graph_builder", "latency", "layout", "patterns", "placement"},
     {"analysis"},
     {"formula", "memory", "whatif"},
     {"describe", "rule"},
     {"output", "pricing", "registry"},
     {"engine"},
-    {"measure"},
     {"calibrate"},
+    {"measure"},
     {"api", "run"},
     {"__init__", "cli"},
     {"__main__"},
@@ -111,7 +115,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES + RULE_FILES, ids=names)
 def test_only_the_top_floors_print(path: Path) -> None:
-    if path.is_relative_to(PACKAGE) and floor_name(path) in PRINTING:
+    if path.is_relative_to(PACKAGE) and (floor_name(path) in PRINTING or path.name == "command.py"):
         return
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call):

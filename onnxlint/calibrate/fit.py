@@ -63,16 +63,19 @@ class Problem:
         times = machine.times(self.loads)[0]
         total = np.zeros((len(self.samples), len(sets)))
         np.add.at(total, self.owner, times)
-        return total + self.views * machine.view
+        summed: Array = total + self.views * machine.view + machine.run
+        return summed
 
     def errors(self, sets: Sequence[ParameterSet]) -> Array:
         """Natural logarithms of predicted over measured, samples × sets."""
-        return np.log(self.predict(sets) / self.seconds[:, None])
+        errors: Array = np.log(self.predict(sets) / self.seconds[:, None])
+        return errors
 
 
 def loss(errors: Array) -> Array:
     """The mean absolute error, smooth at zero: an outlier weighs no more than its size."""
-    return np.sqrt(errors**2 + _SOFT**2).mean(axis=0)  # type: ignore[no-any-return]
+    found: Array = np.sqrt(errors**2 + _SOFT**2).mean(axis=0)
+    return found
 
 
 def changed(chosen: ParameterSet, values: Mapping[str, float]) -> ParameterSet:

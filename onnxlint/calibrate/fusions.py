@@ -23,6 +23,8 @@ residual_anchors = ["Conv"]
 chains = false
 free = ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]
 closing = ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Softmax", "LayerNormalization"]
+constant_operand = ["Add", "Mul"]
+second_pass = ["Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish"]
 source = """{_SOURCE}"""
 
 [fusion.by_operator]
@@ -31,7 +33,7 @@ Conv = [
   "Identity", "Dropout",
 ]
 ConvTranspose = ["BatchNormalization", "Add", "Identity", "Dropout"]
-MatMul = ["Add", "Mul", "Div", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Identity", "Dropout"]
+MatMul = ["Add", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Identity", "Dropout"]
 Gemm = ["Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Identity", "Dropout"]
 
 [[fusion.groups]]
@@ -55,6 +57,14 @@ name = "LayerNormalization"
 ops = ["ReduceMean", "Sub", "Sub", "Pow", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"]
 
 [[fusion.groups]]
+name = "FusedMatMul"
+ops = ["MatMul", "Div"]
+
+[[fusion.groups]]
+name = "FusedMatMul"
+ops = ["MatMul", "Mul"]
+
+[[fusion.groups]]
 name = "SkipLayerNormalization"
 ops = ["Add", "LayerNormalization"]
 '''
@@ -66,6 +76,7 @@ input_multiple = 4
 anchors = ["Conv", "MaxPool", "AveragePool"]
 followers = [
   "GlobalAveragePool", "GlobalMaxPool", "Add", "Sum", "Mul", "Concat", "Relu", "Sigmoid", "Tanh", "BatchNormalization",
+  "QuickGelu", "Gelu",
 ]
 source = '''ONNX Runtime's NCHWc transformer: the block is the machine's vector width, seen in its optimized graph'''
 """

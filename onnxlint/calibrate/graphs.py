@@ -39,7 +39,8 @@ class Builder:
     def constant(self, values: Any) -> str:
         """An initializer of these values."""
         name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(values), name))
+        array = np.asarray(values)
+        self.weights.append(numpy_helper.from_array(array, name))
         return name
 
     def add(self, op: str, inputs: Sequence[str], outputs: int = 1, domain: str = "", **attributes: Any) -> str:

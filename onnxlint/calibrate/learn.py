@@ -10,61 +10,100 @@ from onnxlint.calibrate.fit import Problem, Sample, scan, search, with_cost
 from onnxlint.device import Device, ParameterSet
 
 # table, form → the beginnings of the names of the benchmarks that teach it
-MOVED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("move_cost", "Transpose.last", ("transpose_1x96", "transpose_1x28", "transpose_1x64", "transpose_1x12", "transpose_1x784")),
-    ("move_cost", "Transpose", ("transpose_1x197", "transpose_1x3x", "transpose_1x128", "transpose_64", "transpose_1x2x", "transpose_1x8")),
-    ("move_cost", "Concat", ("concat_64",)),
-    ("move_cost", "Concat.last", ("concat_last",)),
-    ("move_cost", "Split", ("split_64",)),
-    ("move_cost", "Slice", ("slice_64", "slice_last")),
-    ("move_cost", "Gather", ("gather_64",)),
-    ("move_cost", "Pad", ("pad_64",)),
-    ("move_cost", "Where", ("where_",)),
+_SMALL = (
+    "launch_1",
+    "launch_8",
+    "mul_64_7",
+    "sub_64_7",
+    "max_64_7",
+    "where_64_7",
+    "mul_channel_64_7",
+    "abs_64_7",
+    "reshape",
 )
-COMPUTED: tuple[tuple[str, str, tuple[str, ...]], ...] = tuple(
-    ("vector_cost", form, names)
-    for form, names in (
-        *((op, (f"{op.lower()}_64", f"{op.lower()}_96")) for op in ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish")),
-        *((op, (f"{op.lower()}_64", f"{op.lower()}_96")) for op in ("LeakyRelu", "Erf", "Exp", "Sqrt", "Softplus", "Elu")),
-        *((op, (f"{op.lower()}_64", f"{op.lower()}_96")) for op in ("Abs", "Mul", "Sub", "Div", "Max", "Pow")),
-        *((f"{op}.broadcast", (f"{op.lower()}_channel", f"{op.lower()}_row")) for op in ("Mul", "Add")),
-        ("BatchNormalization", ("batchnorm",)),
-        ("QuickGelu", ("silu",)),
-        ("Gelu", ("gelu",)),
-        ("LayerNormalization", ("layernorm",)),
-        ("Softmax", ("softmax",)),
-        ("GlobalAveragePool.plain", ()),
-        ("GlobalAveragePool", ("globalaveragepool",)),
-        ("ReduceMean", ("reducemean_64", "reducemean_96", "reducemean_512")),
-        ("ReduceMean.last", ("reducemean_last",)),
-        ("LRN", ("lrn",)),
-        *((f"Resize.{mode}", (f"resize_{mode}",)) for mode in ("nearest", "linear", "cubic")),
-        ("MaxPool", ("maxpool",)),
-        ("AveragePool", ("averagepool",)),
-    )
-)
-COPIES = ("Relu", "Neg", "Clip", "Cast", "Min", "Not", "Equal", "Greater", "Less", "And", "Or", "Expand", "Tile", "Identity")
+MEMORY = (*_SMALL, "neg_", "add_64", "add_96", "add_192", "add_16")
+MOVED = {
+    "Transpose.last": (*("transpose_1x96", "transpose_1x28", "transpose_1x64"), *("transpose_1x12", "transpose_1x784")),
+    "Transpose": (
+        *("transpose_1x197", "transpose_1x3x", "transpose_1x128"),
+        *("transpose_64", "transpose_1x2x", "transpose_1x8"),
+    ),
+    "Concat": ("concat_64",),
+    "Concat.last": ("concat_last",),
+    "Split": ("split_64",),
+    "Slice": ("slice_64", "slice_last"),
+    "Gather": ("gather_64",),
+    "Pad": ("pad_64",),
+    "Where": ("where_",),
+    "LSTM": ("lstm",),
+}
+_UNARY = ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Exp", "Sqrt", "Softplus", "Elu", "Abs")
+_BINARY = ("Mul", "Sub", "Div", "Max", "Pow")
+COMPUTED = {
+    **{op: (f"{op.lower()}_64", f"{op.lower()}_96") for op in (*_UNARY, *_BINARY)},
+    **{f"{op}.broadcast": (f"{op.lower()}_channel", f"{op.lower()}_row") for op in ("Mul", "Add")},
+    "PRelu": ("prelu",),
+    "BatchNormalization": ("batchnorm_64", "batchnorm_96"),
+    "QuickGelu": ("silu",),
+    "Gelu": ("gelu",),
+    "LayerNormalization": ("layernorm",),
+    "SkipLayerNormalization": ("skiplayernorm",),
+    "Softmax": ("softmax",),
+    "GlobalAveragePool": ("globalaveragepool",),
+    "ReduceMean": ("reducemean_64", "reducemean_96", "reducemean_512"),
+    "ReduceMean.last": ("reducemean_last",),
+    "ReduceSum": ("reducesum",),
+    "LRN": ("lrn",),
+    **{f"Resize.{mode}": (f"resize_{mode}",) for mode in ("nearest", "linear", "cubic")},
+    "MaxPool": ("maxpool",),
+    "AveragePool": ("averagepool",),
+}
+KIN = {
+    "LSTM": ("GRU", "RNN"),
+    "ReduceMean": ("ReduceMax", "ReduceMin", "ReduceL2"),
+    "ReduceMean.last": ("ReduceMax.last", "ReduceMin.last", "ReduceSum.last", "ReduceL2.last", "ArgMax"),
+    "Softmax": ("LogSoftmax",),
+    "LayerNormalization": ("InstanceNormalization", "GroupNormalization"),
+    "Abs": ("Relu", "Neg", "Clip", "Cast", "Min", "Not"),
+    "Resize.nearest": ("Upsample",),
+    "Gather": ("GatherElements", "GatherND"),
+    "Concat": ("Expand", "Tile"),
+    "Transpose": ("DepthToSpace", "SpaceToDepth"),
+}
+"""Operators without a benchmark cost as one that works alike."""
 CLASSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("depthwise", ("depthwise",), ("half_depth", "half_positions", "overhead_us")),
     ("pointwise", ("conv1x1",), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
-    ("conv", ("conv3", "conv4", "conv5", "conv7", "conv11", "conv16", "conv2"), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
+    (
+        "conv",
+        ("conv3", "conv4", "conv5", "conv7", "conv11", "conv16", "conv2"),
+        ("half_outputs", "half_depth", "half_positions", "overhead_us"),
+    ),
     ("grouped", ("grouped",), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
-    ("lowered", ("grouped", "conv1x1_58", "conv3x3_18", "depthwise3x3s1_58"), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
+    (
+        "lowered",
+        ("grouped", "conv1x1_58", "conv3x3_18", "depthwise3x3s1_58"),
+        ("half_outputs", "half_depth", "half_positions", "overhead_us"),
+    ),
     ("gemm", ("matmul", "batched"), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
     ("recurrent", ("lstm",), ()),
 )
+_LEAST_COST = 0.01
 GUESSES = {"half_outputs": 4.0, "half_depth": 8.0, "half_positions": 8.0, "overhead_us": 3.0}
 
 
 def learn(samples: Sequence[Sample], device: Device) -> Device:
     """The device with attainable figures and cost tables that fit the samples."""
-    memory = chosen(samples, ("neg", "add_64", "add_96", "add_192", "add_16"))
-    names = ("vector_overhead_us", "cache_gb_per_s", "cache_kib", "bandwidth_gb_per_s", "vector_gops")
+    memory = chosen(samples, MEMORY)
     start = device.attainable.sets[0]
-    guesses = {name: float(getattr(start, name)) for name in names[:-1]}
-    device = with_set(device, search(Problem(memory, device), start, guesses))
-    for table, form, beginnings in (*MOVED, *COMPUTED):
-        device = _learn_cost(samples, device, table, form, beginnings)
+    names = ("run_us", "vector_overhead_us", "view_us", "cache_gb_per_s", "cache_kib", "bandwidth_gb_per_s")
+    guesses = {name: max(float(getattr(start, name)), 1.0) for name in names}
+    if memory:
+        device = with_set(device, search(Problem(memory, device), start, guesses))
+    for form, beginnings in MOVED.items():
+        device = _learn_cost(samples, device, "move_cost", form, beginnings)
+    for form, beginnings in COMPUTED.items():
+        device = _learn_cost(samples, device, "vector_cost", form, beginnings)
     for _ in range(2):
         for kernel_class, beginnings, figures in CLASSES:
             device = _learn_class(samples, device, kernel_class, beginnings, figures)
@@ -85,7 +124,12 @@ def with_set(device: Device, parameters: ParameterSet) -> Device:
 
 def _learn_cost(samples: Sequence[Sample], device: Device, table: str, form: str, beginnings: Sequence[str]) -> Device:
     found = chosen(samples, beginnings)
-    return with_cost(device, table, form, scan(found, device, table, form)) if found and beginnings else device
+    if not found:
+        return device
+    cost = max(scan(found, device, table, form), _LEAST_COST)
+    for name in (form, *KIN.get(form, ())):
+        device = with_cost(device, table, name, cost)
+    return device
 
 
 def _learn_class(

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxlint.streams import Refusal
+from onnxlint.text import printable
+
 _DTYPES: dict[str, type] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -22,7 +25,7 @@ _DTYPES: dict[str, type] = {
 Feeds = Mapping[str, np.ndarray[Any, Any]]
 
 
-class RuntimeProblem(Exception):
+class RuntimeProblem(Refusal):
     """ONNX Runtime lacks the provider, or can't run the model; `str()` is one line."""
 
 
@@ -35,7 +38,9 @@ def provider_named(name: str) -> str:
     found = short.get(name.lower().removesuffix("executionprovider"))
     if found is None:
         known = ", ".join(full.removesuffix("ExecutionProvider") for full in available)
-        raise RuntimeProblem(f"the installed onnxruntime has no execution provider {name!r} (it has {known})")
+        raise RuntimeProblem(
+            f"the installed onnxruntime has no execution provider {printable(name)!r} (it has {known})"
+        )
     return found
 
 

@@ -35,6 +35,7 @@ class Join:
             for name in node.outputs
             if name
         }
+        self._kernels = analysis.kernels
         self._nodes = {node.name: node for node in optimized}
         self._reader: dict[str, onnx.NodeProto] = {}
         for node in self._nodes.values():
@@ -52,7 +53,19 @@ class Join:
                     return self._writer[output]
         if name.startswith("<") and ">" in name:
             return self._writer.get(name[1 : name.index(">")])
-        return self._writer.get(name.partition(_BLOCKED)[0])
+        found = self._writer.get(name.partition(_BLOCKED)[0])
+        return self._before_reader(node) if found is None and node is not None else found
+
+    def _before_reader(self, node: onnx.NodeProto) -> int | None:
+        """A node between blocked ones, whose values have no names of ours: the kernel that its reader reads."""
+        reader = self._reader.get(node.output[0])
+        if reader is None or reader.name == node.name:
+            return None
+        if reader.op_type in _REORDERS:
+            return self._writer.get(reader.output[0])
+        index = self._writer.get(reader.name.partition(_BLOCKED)[0])
+        inputs = self._kernels[index].main.inputs if index is not None else ()
+        return self._writer.get(inputs[0]) if inputs else None
 
     def _of_reorder(self, node: onnx.NodeProto) -> int | None:
         """Into blocks: the kernel that reads them; out of blocks: the one that wrote them."""
@@ -74,7 +87,7 @@ class Join:
         return found, rest
 
     def agreement(self) -> tuple[int, int]:
-        """Of the runtime's nodes (layout changes and views left out), how many are one of our kernels alone; and all."""
+        """Of the runtime's nodes, layout changes and views left out: how many are a kernel of ours, and all."""
         groups: dict[int, int] = {}
         total = 0
         for node in self._nodes.values():

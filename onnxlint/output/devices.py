@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxlint.device import KERNEL_CLASSES, Device, Figure
+from onnxlint.output.first_screen import hanging
 
 
 def write_list(devices: Sequence[Device], stream: TextIO) -> None:
@@ -28,29 +29,26 @@ def write_list(devices: Sequence[Device], stream: TextIO) -> None:
 
 
 def write_page(device: Device, stream: TextIO) -> None:
-    """Every figure with its trust and source."""
+    """Every figure with its trust and source, then what the device attains in practice."""
     console = Console(file=stream)
-    console.print(Text.assemble((device.name, "bold"), f": {device.chip} ({device.kind}, {device.cores} core(s))"))
+    cores = "one core" if device.cores == 1 else f"{device.cores} cores"
+    console.print(Text.assemble((device.name, "bold"), f": {device.chip} ({device.kind}, {cores})"))
     for note in device.notes:
-        console.print(Text(f"  {note}"))
+        console.print(hanging("  ·", Text(note)))
     console.print()
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    table.add_column("figure", no_wrap=True)
-    table.add_column("value", no_wrap=True)
-    table.add_column("trust", no_wrap=True)
-    table.add_column("source", ratio=1)
     for name, value, trust, source in _figures(device):
-        table.add_row(name, value, trust, Text(" ".join(source.split())))
-    console.print(table)
+        console.print(Text.assemble((name, "bold"), f": {value}", (f" ({trust})" if trust else "", "dim")))
+        console.print(hanging("   ", Text(" ".join(source.split())), "dim"))
     console.print()
-    console.print(Text(f"Attainable figures, {device.trust}; spread ±{(device.attainable.spread - 1) * 100:.0f} %"))
-    console.print(_sets(device))
-    for text in (device.attainable.source, device.attainable.note):
+    basis = device.attainable
+    console.print(Text(f"Attained in practice ({device.trust}, widened by {(basis.spread - 1) * 100:.0f} %)", "bold"))
+    console.print(_attained(device))
+    for text in (basis.source, basis.note):
         if text:
-            console.print(Text(" ".join(text.split()), style="dim"))
+            console.print(hanging("   ", Text(" ".join(text.split())), "dim"))
     for code, setting in device.rules.items():
         what = "is silent here" if setting.silent else f"is {setting.severity} here"
-        console.print(Text(f"{code} {what}: {setting.reason} ({setting.source})"))
+        console.print(hanging(code, Text(f"{what}: {setting.reason} ({setting.source})")))
 
 
 def _figures(device: Device) -> Iterator[tuple[str, str, str, str]]:
@@ -71,7 +69,7 @@ def _figures(device: Device) -> Iterator[tuple[str, str, str, str]]:
         transfer = device.transfer
         price = f"{transfer.bandwidth_gb_per_s:g} GB/s, {transfer.sync_us:g} µs"
         yield f"to the host ({device.host})", price, transfer.trust, transfer.source
-    yield "fusion", "+".join(device.fusion.epilogue[:4]) or "none", "", device.fusion.source
+    yield "fusion", ", ".join(device.fusion.epilogue) or "none", "", device.fusion.source
     yield "toolchain", f"{device.toolchain.quantizes} quantizes", "", device.toolchain.source
     yield "operators", f"else {device.operators.default}", "", device.operators.source
 
@@ -80,12 +78,19 @@ def _value(figure: Figure, unit: str) -> str:
     return f"{figure.value:g} {unit}".strip() if figure.value is not None else "unknown"
 
 
-def _sets(device: Device) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    classes = [name for name in KERNEL_CLASSES if name != "vector"]
-    for name in (*classes, "vector GOPS", "GB/s", "µs/launch"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in device.attainable.sets:
-        figures = (one.vector_gops, one.bandwidth_gb_per_s, one.overhead_us)
-        table.add_row(*(f"{one.efficiency(name):.3g}" for name in classes), *(f"{figure:g}" for figure in figures))
+def _attained(device: Device) -> Table:
+    """The range of each figure over the parameter sets."""
+    sets = device.attainable.sets
+    table = Table.grid(padding=(0, 2))
+    for name in KERNEL_CLASSES:
+        if name != "vector":
+            table.add_row(f"  {name}", _range([one.efficiency(name) for one in sets]), "of the peak")
+    table.add_row("  element-wise", _range([one.vector_gops for one in sets]), "GOPS")
+    table.add_row("  memory", _range([one.bandwidth_gb_per_s for one in sets]), "GB/s")
+    table.add_row("  launch", _range([one.overhead_us for one in sets]), "µs")
     return table
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low}–{high}"

@@ -92,7 +92,7 @@ def facts(report: Report, totals: Totals) -> Table:
     grid.add_row(
         "Throughput",
         f"{rate(totals.throughput_fps)} FPS",
-        f"{percent(totals.utilisation)}{peak} used, {totals.required_bandwidth_gb_per_s:.2g} GB/s of memory traffic",
+        f"{_used(totals.utilisation, peak)}, {rate(totals.required_bandwidth_gb_per_s)} GB/s of memory traffic",
     )
     grid.add_row(
         "Memory",
@@ -106,6 +106,12 @@ def facts(report: Report, totals: Totals) -> Table:
         "MAC", size(totals.memory_access_bytes), f"memory access for one pass; {per_byte:.3g} operations a byte"
     )
     return grid
+
+
+def _used(utilisation: float, peak: str) -> str:
+    if utilisation > 1:
+        return f"more than the peak{peak}: fast 3x3 convolutions need fewer multiplications"
+    return f"{percent(utilisation)}{peak} used"
 
 
 def _room(memory_mib: float | None) -> str:

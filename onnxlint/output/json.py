@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from onnxlint.report import Report
+from onnxlint.text import LOG_COMMAND
 
 # control and direction characters that JSON allows as they are, but a terminal obeys
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -21,8 +22,16 @@ def to_json(reports: Sequence[Report], *, as_list: bool) -> str:
         encoded = msgspec.json.encode(content)
     except UnicodeEncodeError:
         encoded = msgspec.json.encode(_unicode(msgspec.to_builtins(content)))
-    text = msgspec.json.format(encoded, indent=2).decode() + "\n"
-    return text if text.isascii() and "\x7f" not in text else _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return harmless(msgspec.json.format(encoded, indent=2).decode() + "\n")
+
+
+def harmless(text: str) -> str:
+    """The same JSON with what a terminal or a log reader obeys spelled as escapes."""
+    if not text.isascii() or "\x7f" in text:
+        text = _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    if "::" in text or "##" in text:
+        text = LOG_COMMAND.sub(lambda match: f"{match[0][0]}\\u{ord(match[0][1]):04x}", text)
+    return text
 
 
 def _unicode(value: Any) -> Any:

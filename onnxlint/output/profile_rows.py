@@ -12,7 +12,10 @@ SORTS = {"time": "latency_s", "macs": "macs", "params": "params", "bytes": "byte
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; bytes and seconds are sums over its kernels, `intensity` is FLOPs per byte."""
+    """One line of the table; bytes and seconds are sums over its kernels, `intensity` is FLOPs per byte.
+
+    `alone_bytes` is what the nodes would move as kernels of their own (by node only).
+    """
 
     name: str
     op: str
@@ -22,6 +25,7 @@ class Row:
     macs: int
     flops: int
     bytes: int
+    alone_bytes: int
     intensity: float | None
     latency_s: float
     share: float
@@ -56,6 +60,7 @@ def total_of(rows: Iterable[Row], name: str = "total") -> Row:
         macs=sum(row.macs for row in rows),
         flops=flops,
         bytes=moved,
+        alone_bytes=sum(row.alone_bytes for row in rows),
         intensity=flops / moved if moved else None,
         latency_s=sum(row.latency_s for row in rows),
         share=sum(row.share for row in rows),
@@ -114,6 +119,7 @@ def _row(name: str, layers: Sequence[Layer], by: str, total_s: float) -> Row:
         macs=sum(layer.macs for layer in layers),
         flops=flops,
         bytes=moved,
+        alone_bytes=sum(layer.alone_bytes for layer in layers),
         intensity=flops / moved if moved else None,
         latency_s=spent,
         share=spent / total_s if total_s else 0.0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
+from onnxlint.output.json import harmless
 from onnxlint.output.profile_rows import Row, rows_of, total_of
 from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
 from onnxlint.report import FormulaInfo, Report
@@ -43,8 +44,7 @@ def write(
     else:
         rest = None
     if output_format == "json":
-        json.dump(_json(report, by, rows, total), stream, indent=2)
-        stream.write("\n")
+        stream.write(harmless(json.dumps(_json(report, by, rows, total), indent=2) + "\n"))
     elif output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(Row)])
@@ -97,9 +97,11 @@ def _columns(rows: Sequence[Row], width: int) -> list[_Column]:
         _Column("share", lambda row: percent(row.share) if row.latency_s else ""),
         _Column("bound", lambda row: row.bound, is_number=False),
     ]
+    if any(row.alone_bytes for row in rows):
+        columns.insert(3, _Column("alone", lambda row: size(row.alone_bytes) if row.alone_bytes else ""))
     if width >= _WIDE:
         bar = _Column("", lambda row: "█" * round(row.share * _BAR / longest), False, style="cyan", sums=False)
-        columns.insert(6, bar)
+        columns.insert(len(columns) - 1, bar)
         if any(row.op for row in rows):
             columns.insert(0, _Column("operators", lambda row: printable(row.op, 60), False, most=24))
         else:
@@ -159,7 +161,7 @@ def _notes(report: Report, console: Console) -> None:
             "bold",
         ),
         (
-            f"{count(totals.params)} params ({size(totals.weight_bytes)} stored), {count(totals.macs)}MACCs, "
+            f"{count(totals.params)} params ({size(totals.weight_bytes)} stored), {count(totals.macs)} MACCs, "
             f"{size(totals.memory_access_bytes)} moved, {size(totals.peak_activation_bytes)} of activations at peak",
             "",
         ),

@@ -106,10 +106,9 @@ def _fix(finding: ReportedFinding) -> Iterator[RenderableType]:
     if finding.fix is None:
         return
     yield hanging("priced", Text(f"{printable(finding.fix.title)} ({_SAFETY[finding.fix.safety]})"), "green")
-    for other in finding.alternatives[:2]:
-        if other.saving_s is not None:
-            gain = f"saves {seconds(other.saving_s)}" if other.saving_s > 0 else f"costs {seconds(-other.saving_s)}"
-            yield hanging("    or", Text(f"{printable(other.title)} ({_SAFETY[other.safety]}): {gain}"), "dim")
+    for other in [one for one in finding.alternatives if one.saving_s is not None and one.saving_s > 0][:2]:
+        words = f"{printable(other.title)} ({_SAFETY[other.safety]}): saves {seconds(other.saving_s or 0.0)}"
+        yield hanging("    or", Text(words), "dim")
 
 
 def _places(finding: ReportedFinding, view: View) -> str:
@@ -173,6 +172,11 @@ def _footer(report: Report, view: View) -> Text:
     hidden = f"; {summary.hidden} below {percent(view.min_impact)} hidden (-v shows them)" if summary.hidden else ""
     first = next((f.rule for f in report.findings if not f.hidden), None)
     explain = f"; `onnxlint rule {first}` explains" if first else ""
+    savings = [f.saving_cumulative_s for f in report.findings if not f.hidden and f.saving_cumulative_s]
+    if len(savings) > 1 and report.totals is not None:
+        # findings overlap: what they save together is less than the sum
+        together = f"; together they save {seconds(max(savings))} of {seconds(report.totals.latency_s)}"
+        hidden = together + hidden
     total = summary.error + summary.warning + summary.info
     if not total and not summary.hidden:
         return Text("No findings.", style="bold green")

@@ -8,29 +8,37 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import onnx  # noqa: E402
-from zoo import NETWORKS, build  # noqa: E402
-from zoo.weights import fill  # noqa: E402
+import onnx
+from zoo import NETWORKS, build
+from zoo.weights import fill
 
-from onnxlint.measure.weights import fill_absent  # noqa: E402
+from onnxlint.measure.join import tagged
+from onnxlint.measure.weights import fill_absent
 
 
-def networks(folders: Sequence[Path], only: frozenset[str] = frozenset()) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """Names and models with weights, nodes named uniquely; zoo networks first. `only`: these, if any is given."""
-    for name in NETWORKS:
-        if not only or name in only:
-            yield name, named(fill(build(name)))
+def names(folders: Sequence[Path]) -> Iterator[str]:
+    """All names: a zoo network's own, an export's as `folder/stem`."""
+    yield from NETWORKS
     for folder in folders:
-        for path in sorted(folder.glob("*.onnx")):
-            name = f"{folder.name}/{path.stem}"
-            if not only or name in only:
-                model = onnx.load(str(path), load_external_data=False)
-                fill_absent(model, folder)
-                yield name, named(model)
+        yield from (f"{folder.name}/{path.stem}" for path in sorted(folder.glob("*.onnx")))
 
 
-def named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every node of the main graph named by its first output, which the runtime's names then tell."""
-    for node in model.graph.node:
-        node.name = f"<{node.output[0]}>"
-    return model
+def bare(name: str, folders: Sequence[Path]) -> onnx.ModelProto:
+    """The network without its weights' values, as it is linted."""
+    if name in NETWORKS:
+        return build(name)
+    return onnx.load(str(_path(name, folders)), load_external_data=False)
+
+
+def runnable(name: str, folders: Sequence[Path]) -> onnx.ModelProto:
+    """The network with weights (seeded noise where they are absent), its nodes named for the join."""
+    model = bare(name, folders)
+    if name in NETWORKS:
+        return tagged(fill(model))
+    fill_absent(model, _path(name, folders).parent)
+    return tagged(model)
+
+
+def _path(name: str, folders: Sequence[Path]) -> Path:
+    folder, _, stem = name.partition("/")
+    return next(f for f in folders if f.name == folder) / f"{stem}.onnx"

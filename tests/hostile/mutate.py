@@ -52,10 +52,9 @@ def _examples() -> Iterator[onnx.ModelProto]:
     from onnxlint.rule import example_model
 
     for rule in installed_rules():
-        for example in (*getattr(rule, "valid", ()), *getattr(rule, "invalid", ())):
-            model = getattr(example, "model", None)
-            if isinstance(model, str):
-                yield example_model(model)
+        for name in ("VALID", "INVALID"):
+            for example in getattr(rule.module, name, ()):
+                yield example_model(example.text)
 
 
 def window(network: onnx.ModelProto, rng: random.Random) -> onnx.ModelProto:
@@ -69,9 +68,7 @@ def window(network: onnx.ModelProto, rng: random.Random) -> onnx.ModelProto:
     weights = [tensor for tensor in network.graph.initializer if tensor.name in read]
     known = {tensor.name for tensor in weights}
     rank = rng.choice(([1, 58, 14, 14], [1, 128, 312], ["N", 3, "H", "W"]))
-    inputs = [
-        onnx.helper.make_tensor_value_info(name, 1, rank) for name in dict.fromkeys(read) if name not in known
-    ]
+    inputs = [onnx.helper.make_tensor_value_info(name, 1, rank) for name in dict.fromkeys(read) if name not in known]
     outputs = [onnx.helper.make_tensor_value_info(chosen[-1].output[0], 1, None)]
     graph = onnx.helper.make_graph(chosen, "g", inputs, outputs, weights)
     return onnx.helper.make_model(graph, opset_imports=network.opset_import, ir_version=network.ir_version)
@@ -180,7 +177,10 @@ def _change_message(message: Message, field: Any, value: Any, others: list[bytes
 
 def _transplant(target: Message, others: list[bytes], rng: random.Random) -> None:
     """Replace by a message of the same type out of another model."""
-    donor = onnx.ModelProto.FromString(rng.choice(others))
+    try:
+        donor = onnx.ModelProto.FromString(rng.choice(others))
+    except Exception:
+        return
     same = [message for message in _messages(donor) if message.DESCRIPTOR is target.DESCRIPTOR]
     if same:
         target.CopyFrom(rng.choice(same))

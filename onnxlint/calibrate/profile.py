@@ -1,0 +1,140 @@
+"""Writes what was learnt as a profile: one TOML file that a person can read and the strict loader accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from onnxlint.calibrate.fit import Problem, Sample
+from onnxlint.calibrate.fusions import fusion, fusion_table
+from onnxlint.calibrate.partial import Circumstances
+from onnxlint.device import Alignment, Attainable, Device, Figure, Operators, ParameterSet, Toolchain
+from onnxlint.device_runtime import Calibration
+
+_START = ParameterSet(
+    conv=0.9,
+    pointwise=0.9,
+    depthwise=0.4,
+    grouped=0.6,
+    lowered=0.5,
+    gemm=0.9,
+    recurrent=0.3,
+    vector_gops=20.0,
+    bandwidth_gb_per_s=12.0,
+    cache_gb_per_s=30.0,
+    cache_kib=8192.0,
+    overhead_us=3.0,
+    vector_overhead_us=3.0,
+    view_us=0.5,
+    run_us=30.0,
+)
+_VECTOR_SHARE = 0.2
+_EPILOGUE_COST = 0.05
+_LEAST_SPREAD = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fitted device with what is said of how it was measured."""
+
+    device: Device
+    calibration: Calibration
+
+
+def starting_device(name: str, where: Circumstances, block: int, peak_gops: float) -> Device:
+    """A device of this machine before anything is fitted; the peak is the best rate that a benchmark attained."""
+    source = f"{where.runtime}, {where.provider}, {where.threads} threads"
+    start = msgspec.structs.replace(_START, vector_gops=max(1.0, _VECTOR_SHARE * peak_gops))
+    return Device(
+        name=name,
+        chip=where.machine,
+        kind="cpu" if where.provider == "CPUExecutionProvider" else "gpu",
+        cores=where.threads,
+        cores_note=f"{where.threads} threads within an operator",
+        native_precision="fp32",
+        peak_gops={"fp32": Figure(value=peak_gops, trust="calibrated", source=f"best rate of a benchmark; {source}")},
+        bandwidth_gb_per_s=Figure(value=start.bandwidth_gb_per_s, trust="calibrated", source=source),
+        alignment=Alignment(output_channels=block, trust="calibrated", source="the block of the runtime's layout"),
+        attainable=Attainable(trust="calibrated", source=source, sets=[start]),
+        fusion=fusion(block),
+        toolchain=Toolchain(quantizes="model", reads="ONNX through ONNX Runtime", source=source),
+        operators=Operators(default="supported", source="ONNX Runtime's CPU provider runs what it loads"),
+        epilogue_cost=_EPILOGUE_COST,
+    )
+
+
+def best_rate_gops(samples: Sequence[Sample], macs: Mapping[str, int]) -> float:
+    """The highest rate of multiply-accumulates, in 10⁹ operations a second, that any sample ran at."""
+    return max((2 * macs[s.name] / s.seconds / 1e9 for s in samples if macs.get(s.name)), default=1.0)
+
+
+def errors(samples: Sequence[Sample], device: Device) -> list[float]:
+    """Predicted over measured, less one, for each sample."""
+    if not samples:
+        return []
+    found: list[float] = (np.exp(Problem(samples, device).errors(device.attainable.sets)[:, 0]) - 1).tolist()
+    return found
+
+
+def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, float]) -> str:
+    """The profile's text."""
+    parameters = device.attainable.sets[0]
+    plain = {n: v for n, v in msgspec.structs.asdict(parameters).items() if n != "shapes" and v is not None}
+    percent = 100 * (calibration.held_out_error or calibration.fit_error)
+    spread = max(_LEAST_SPREAD, 1 + 2 * percent / 100)
+    note = f"median error {percent:.1f} % on {calibration.held_out} networks that were not used: " + ", ".join(
+        f"{name} {100 * error:+.0f} %" for name, error in held_out.items()
+    )
+    noise = (
+        " The machine was busy meanwhile (a noisy run): calibrate again when it is idle." if calibration.noisy else ""
+    )
+    lines = [
+        f"# written by: onnxlint calibrate ({calibration.date})",
+        *_table("", name=device.name, chip=device.chip, kind=device.kind, cores=device.cores),
+        *_table(
+            "", cores_note=device.cores_note, native_precision=device.native_precision, epilogue_cost=_EPILOGUE_COST
+        ),
+        *_table("calibration", **msgspec.structs.asdict(calibration)),
+    ]
+    peak = device.peak_gops["fp32"]
+    lines += _table("peak_gops.fp32", value=peak.value, trust="calibrated", source=peak.source)
+    bandwidth = device.bandwidth_gb_per_s
+    lines += _table(
+        "bandwidth_gb_per_s", value=parameters.bandwidth_gb_per_s, trust="calibrated", source=bandwidth.source
+    )
+    lines += _table("alignment", **msgspec.structs.asdict(device.alignment))
+    source = f"{calibration.benchmarks} micro-benchmarks, each a ratio to a reference run beside it; {peak.source}"
+    lines += _table("attainable", trust="calibrated", source=source, note=note + "." + noise, spread=spread)
+    lines += _table("[attainable.sets]", **plain)
+    for name, shape in parameters.shapes.items():
+        lines += _table(f"attainable.sets.shapes.{name}", **msgspec.structs.asdict(shape))
+    lines += _table("vector_cost", **device.vector_cost)
+    lines += _table("move_cost", **device.move_cost)
+    lines += [fusion_table(device.alignment.output_channels).strip(), ""]
+    lines += _table("toolchain", **msgspec.structs.asdict(device.toolchain))
+    lines += _table("operators", default=device.operators.default, source=device.operators.source)
+    return "\n".join(lines)
+
+
+def _table(title: str, **values: object) -> list[str]:
+    """The lines of one table, a title in brackets of its own being a list's; numbers keep three significant digits."""
+    lines = [f"[{title}]"] if title else []
+    lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+    return [*lines, ""]
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").isalnum() else _value(key)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(float(f"{value:.3g}"))
+    if isinstance(value, int):
+        return str(value)
+    return msgspec.json.encode(str(value)).decode()

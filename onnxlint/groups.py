@@ -1,0 +1,55 @@
+"""Structures of operators that a runtime runs as one kernel, found in a graph: `[[fusion.groups]]` of a profile."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Mapping, Sequence
+
+from onnxlint.device_runtime import FusedGroup
+from onnxlint.graph import Graph, Node
+
+
+def find_group(
+    graph: Graph, first: Node, groups: Sequence[FusedGroup], taken: Collection[str], level: Mapping[str, int]
+) -> tuple[str, tuple[Node, ...]]:
+    """The first of the groups that begins with `first`: its name, and the nodes behind `first`; else nothing.
+
+    The nodes read nothing but what `first` reads, constants and each other, and end in one value. None is `taken`, all
+    are of one `level`.
+    """
+    for group in groups:
+        if group.ops[0] == first.op_type and (found := _matched(graph, first, list(group.ops[1:]), taken, level)):
+            return group.name, found
+    return "", ()
+
+
+def _matched(
+    graph: Graph, first: Node, wanted: list[str], taken: Collection[str], level: Mapping[str, int]
+) -> tuple[Node, ...]:
+    known = {*first.inputs, first.outputs[0]}
+    members = {first.key: first}
+    pending: list[tuple[int, str]] = []
+    _push(graph, first.outputs[0], pending)
+    while pending and wanted:
+        node = graph.node(heapq.heappop(pending)[1])
+        if node.key in members:
+            continue
+        foreign = [n for n in node.inputs if n and n not in known and not graph.is_constant(n)]
+        if node.op_type not in wanted or foreign or node.key in taken or len(node.outputs) != 1:
+            return ()
+        if node.role != "compute" or level[node.key] != level[first.key]:
+            return ()
+        wanted.remove(node.op_type)
+        members[node.key] = node
+        known.add(node.outputs[0])
+        _push(graph, node.outputs[0], pending)
+    *inner, last = members.values()
+    inside = all(reader.key in members for node in inner for reader in graph.consumers(node.outputs[0]))
+    returned = any(node.outputs[0] in graph.is_output for node in inner)
+    return () if wanted or not inside or returned else (*inner[1:], last)
+
+
+def _push(graph: Graph, name: str, pending: list[tuple[int, str]]) -> None:
+    if name not in graph.is_output:
+        for reader in graph.consumers(name):
+            heapq.heappush(pending, (graph.position[reader.key], reader.key))

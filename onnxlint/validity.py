@@ -1,0 +1,173 @@
+"""Whether a node obeys its operator's schema: how many inputs and outputs, which attributes, and sane numbers in them.
+
+What contradicts its schema is treated as an unknown operator: no rule, cost or native code then trusts what the
+schema would promise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import onnx
+from onnx import AttributeProto
+
+from onnxlint.tensor import TensorType
+from onnxlint.text import printable
+from onnxlint.values import attribute
+
+INVALID = " (invalid)"
+"""Behind the operator of a node that contradicts its schema."""
+
+_MOST = 2**31 - 1
+_MAX_RANK = 64
+_SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
+_AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_input_axes", "scan_output_axes"})
+_EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
+_EQUATION = re.compile(rb"[A-Za-z,.> -]{0,1000}")
+_REQUIRED_INPUT = onnx.defs.OpSchema.FormalParameterOption.Single
+_KINDS = {
+    AttributeProto.FLOAT: "f",
+    AttributeProto.INT: "i",
+    AttributeProto.STRING: "s",
+    AttributeProto.TENSOR: "t",
+    AttributeProto.GRAPH: "g",
+    AttributeProto.FLOATS: "floats",
+    AttributeProto.INTS: "ints",
+    AttributeProto.STRINGS: "strings",
+}
+
+
+@lru_cache(maxsize=4096)
+def schema_of(op_type: str, domain: str, version: int) -> onnx.defs.OpSchema | None:
+    """The operator's schema in that version of its domain, None where onnx knows none."""
+    try:
+        return onnx.defs.get_schema(op_type, version or 1, domain)
+    except (onnx.defs.SchemaError, TypeError, UnicodeError):  # the latter two of names that are no UTF-8
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _facts(op_type: str, domain: str, version: int) -> _Facts | None:
+    schema = schema_of(op_type, domain, version)
+    return None if schema is None else _Facts(schema)
+
+
+class _Facts:
+    """A schema's bounds, read once: every attribute access on it converts the whole list anew."""
+
+    def __init__(self, schema: onnx.defs.OpSchema) -> None:
+        self.inputs = (schema.min_input, schema.max_input)
+        self.outputs = (schema.min_output, schema.max_output)
+        self.required_inputs = [(at, i.name) for at, i in enumerate(schema.inputs) if i.option == _REQUIRED_INPUT]
+        self.required = [name for name, found in schema.attributes.items() if found.required]
+        self.types = {name: _type_number(found) for name, found in schema.attributes.items()}
+
+
+def _type_number(found: onnx.defs.OpSchema.Attribute) -> int:
+    kind: Any = found.type
+    return int(getattr(kind, "value", kind))
+
+
+def typed(proto: AttributeProto) -> AttributeProto:
+    """The attribute with its type stated: files of IR versions before 2 leave it out."""
+    if proto.type:
+        return proto
+    for kind, field in _KINDS.items():
+        if proto.HasField(field) if len(field) == 1 else getattr(proto, field):
+            copy = AttributeProto()
+            copy.CopyFrom(proto)
+            copy.type = kind
+            return copy
+    return proto
+
+
+def node_problem(
+    op_type: str,
+    domain: str,
+    version: int,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    attributes: Mapping[str, AttributeProto],
+) -> str | None:
+    """How the node contradicts its operator's schema; None where it does not, or where there is no schema."""
+    facts = _facts(op_type, domain, version)
+    if facts is None:
+        return None
+    return (
+        _ends_problem("inputs", inputs, facts.inputs)
+        or _ends_problem("outputs", outputs, facts.outputs)
+        or next((f"lacks its input {name!r}" for at, name in facts.required_inputs if not inputs[at]), None)
+        or next((f"lacks its attribute {name!r}" for name in facts.required if name not in attributes), None)
+        or next(filter(None, (_attribute_problem(n, a, facts.types.get(n)) for n, a in attributes.items())), None)
+        or (_own_problem(op_type, inputs, outputs, attributes) if domain == "" else None)
+    )
+
+
+def _ends_problem(what: str, names: Sequence[str], bounds: tuple[int, int]) -> str | None:
+    count = len(names)
+    if bounds[0] <= count <= bounds[1]:
+        return None
+    while count and not names[count - 1]:  # omitted ones at the end do no harm
+        count -= 1
+    return None if bounds[0] <= count <= bounds[1] else f"has {count} {what}"
+
+
+def _attribute_problem(name: str, proto: AttributeProto, expected: int | None) -> str | None:
+    if expected is None:
+        return None
+    if proto.type != expected:
+        return f"has an attribute {name!r} of the wrong type"
+    if proto.type not in (AttributeProto.INT, AttributeProto.INTS):
+        return None
+    low, high = (1, _MOST) if name in _SIZES else (-_MAX_RANK, _MAX_RANK) if name in _AXES else (-_MOST, _MOST)
+    if name not in _SIZES | _AXES | _EXTENTS:
+        return None
+    values = [proto.i] if proto.type == AttributeProto.INT else proto.ints
+    wrong = next((value for value in values if not low <= value <= high), None)
+    return None if wrong is None else f"has {name} = {wrong}"
+
+
+def _own_problem(
+    op_type: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, AttributeProto]
+) -> str | None:
+    """What the schema does not say, and what crashes or hangs onnx's inference."""
+    if op_type == "Einsum":
+        equation = attributes["equation"].s
+        if not _EQUATION.fullmatch(equation) or equation.split(b"->")[0].count(b",") + 1 != len(inputs):
+            return f"has the equation {printable(equation.decode('utf-8', 'surrogateescape'), 60)!r}"
+    elif op_type == "Split" and "num_outputs" in attributes and attributes["num_outputs"].i != len(outputs):
+        return f"splits into {attributes['num_outputs'].i} but has {len(outputs)} outputs"
+    elif op_type == "Transpose" and "perm" in attributes:
+        perm = list(attributes["perm"].ints)
+        if sorted(perm) != list(range(len(perm))):
+            return f"has perm = {perm[:8]}"
+    elif op_type == "Constant" and len(attributes) != 1:
+        known = [name for name in attributes if name.startswith(("value", "sparse_value"))]
+        return None if len(known) == 1 else f"has {len(known)} values"
+    return None
+
+
+def shapes_problem(
+    op_type: str, attributes: Mapping[str, AttributeProto], types: Sequence[TensorType | None]
+) -> str | None:
+    """A contradiction between inputs that onnx's inference does not see: a convolution's channels."""
+    if op_type not in ("Conv", "ConvTranspose") or len(types) < 2:
+        return None
+    data, weight = types[0], types[1]
+    if data is None or weight is None or data.shape is None or weight.shape is None or len(weight.shape) < 3:
+        return None
+    group = attribute(attributes, "group", 1)
+    if len(data.shape) != len(weight.shape):
+        return f"has an input of {len(data.shape)} dims and weights of {len(weight.shape)}"
+    channels, first, second = data.shape[1], weight.shape[0], weight.shape[1]
+    if op_type == "ConvTranspose":
+        is_wrong = (channels is not None and first is not None and channels != first) or bool(first and first % group)
+        asked = first
+    else:
+        is_wrong = channels is not None and second is not None and channels != second * group
+        is_wrong = is_wrong or bool(first and first % group)
+        asked = second and second * group
+    return f"takes {asked} channels in {group} groups, its input has {channels}" if is_wrong else None

@@ -1,0 +1,144 @@
+"""A calibration of a few benchmarks: what it writes, that it goes on where it stopped, that it never half writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from onnxlint.calibrate import heldout, runner
+from onnxlint.calibrate.benchmarks import Benchmark, benchmarks
+from onnxlint.calibrate.runner import CalibrationError, Plan, calibrate
+from onnxlint.calibrate.sessions import RuntimeProblem
+from onnxlint.cli import run_main
+from onnxlint.device import load_device
+
+NAMES = ("conv1x1_64_64_7", "conv3x3_32_32_14", "matmul_16_256_256", "neg_64_7", "add_64_7", "launch_1", "launch_8")
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_runner import few, one_network
+from onnxlint.calibrate import heldout
+from onnxlint.calibrate.runner import Plan, calibrate
+heldout.networks = one_network
+calibrate(Plan(Path(sys.argv[1]), budget_s=30.0, force=True), chosen=few())
+"""
+
+
+def few() -> list[Benchmark]:
+    return [benchmark for benchmark in benchmarks() if benchmark.name in NAMES]
+
+
+def one_network() -> object:
+    return iter([entry for entry in all_networks() if entry[0] == "inverted"])
+
+
+all_networks = heldout.networks
+
+
+@pytest.fixture
+def _one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heldout, "networks", one_network)
+
+
+@pytest.mark.usefixtures("_one")
+def test_a_tiny_calibration_writes_a_profile_that_loads(tmp_path: Path) -> None:
+    path = tmp_path / "box.toml"
+    seen: list[str] = []
+    written = calibrate(Plan(path, "box", budget_s=0.5), lambda done, total, now: seen.append(now), few())
+    device = load_device(str(path))
+    assert device.name == "box"
+    assert device.trust == "calibrated"
+    assert device.calibration is not None
+    assert device.calibration.benchmarks == len(NAMES) == written.benchmarks
+    assert device.calibration.held_out == 1
+    assert device.calibration.held_out_error is not None
+    assert device.calibration.reference_ms > 0
+    assert device.attainable.sets[0].shapes["pointwise"].half_outputs >= 0
+    assert seen[-1] == "fitting"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("_one")
+def test_it_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "box.toml"
+    timed: list[str] = []
+    plain = runner._Timing.timed
+
+    def stop_at_third(self: runner._Timing, model: object, seconds: float) -> object:
+        if len(timed) == 3:
+            raise KeyboardInterrupt
+        timed.append(model.graph.name)  # type: ignore[attr-defined]
+        return plain(self, model, seconds)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner._Timing, "timed", stop_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(Plan(path, budget_s=0.5), chosen=few())
+    assert not path.exists()
+    partial = next(tmp_path.iterdir())
+    with partial.open("a") as file:
+        file.write('{"name": "torn')
+    again: list[str] = []
+
+    def count(self: runner._Timing, model: object, seconds: float) -> object:
+        again.append(model.graph.name)  # type: ignore[attr-defined]
+        return plain(self, model, seconds)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner._Timing, "timed", count)
+    calibrate(Plan(path, budget_s=0.5), chosen=few())
+    assert not set(timed) & set(again)
+    assert len(timed) + len(again) == len(NAMES) + 1
+    assert load_device(str(path)).calibration is not None
+
+
+def test_killed_it_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "box.toml"
+    path.write_text("the old one")
+    here = str(Path(__file__).resolve().parent)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path), here])
+    partial = tmp_path / ".box.toml.partial"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        if partial.exists() and partial.read_text().count("\n") > 2:
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert path.read_text() == "the old one"
+
+
+def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "box.toml"
+    path.write_text("mine")
+    assert run_main(["calibrate", "--output-file", str(path)]) == 2
+    assert path.read_text() == "mine"
+    error = capsys.readouterr().err
+    assert error.startswith("onnxlint: ")
+    assert error.count("\n") == 1
+    assert "--force" in error
+
+
+@pytest.mark.parametrize(
+    "words", [["--provider", "Nope"], ["--budget", "soon"], ["--name", "../x"], ["--threads", "0"]], ids=lambda w: w[0]
+)
+def test_what_can_not_be_is_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_main(["calibrate", *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_provider_and_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeProblem, match="CPU"):
+        calibrate(Plan(tmp_path / "x.toml", provider="Nope"))
+    with pytest.raises(CalibrationError):
+        calibrate(Plan(tmp_path / "x.toml", name="UPPER"))

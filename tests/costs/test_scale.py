@@ -1,0 +1,86 @@
+"""Time grows with the number of nodes, not with its square; depth and width are no matter."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import onnx
+import pytest
+from models import constant, lint, model, value, weight
+from onnx import helper
+
+NODE = helper.make_node
+OPERATORS = ("Conv", "Relu", "Add", "Sigmoid", "Mul")
+
+
+def chain(length: int) -> onnx.ModelProto:
+    nodes, names = [], ["x"]
+    for index in range(length):
+        op = OPERATORS[index % 5]
+        inputs = [names[-1], *(["w"] if op == "Conv" else [names[-2]] if op in ("Add", "Mul") else [])]
+        nodes.append(NODE(op, inputs, [f"v{index}"]))
+        names.append(f"v{index}")
+    return model(nodes, [value("x", [1, 8, 4, 4])], [names[-1]], [weight("w", 8, 8, 1, 1)])
+
+
+def wide(width: int) -> onnx.ModelProto:
+    nodes = [NODE("Relu", ["x"], [f"v{index}"]) for index in range(width)]
+    nodes.append(NODE("Concat", [f"v{index}" for index in range(width)], ["y"], axis=0))
+    return model(nodes, [value("x", [2])], ["y"])
+
+
+def constants(length: int) -> onnx.ModelProto:
+    """A chain of constants, each of whose values is read at run time."""
+    nodes, last = [], "w"
+    for index in range(length):
+        nodes.append(NODE("Neg", [last], [f"c{index}"]))
+        nodes.append(NODE("Add", ["x", f"c{index}"], [f"v{index}"]))
+        last = f"c{index}"
+    return model(nodes, [value("x", [2])], [f"v{length - 1}"], [constant("w", [1, 2], "float32")])
+
+
+def branches(count: int) -> onnx.ModelProto:
+    nodes, last = [], "x"
+    for index in range(count):
+        bodies = [
+            helper.make_graph([NODE(op, [last], [f"{op}{index}"])], op, [], [value(f"{op}{index}", None)])
+            for op in ("Relu", "Neg")
+        ]
+        nodes.append(NODE("If", ["flag"], [f"v{index}"], then_branch=bodies[0], else_branch=bodies[1]))
+        last = f"v{index}"
+    return model(nodes, [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], [last])
+
+
+def seconds(proto: onnx.ModelProto) -> float:
+    best = float("inf")
+    gc.disable()
+    try:
+        for _ in range(3):
+            start = time.process_time()
+            report = lint(proto)
+            best = min(best, time.process_time() - start)
+    finally:
+        gc.enable()
+    assert not report.incomplete
+    return best
+
+
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [(chain, 6000), (wide, 6000), (constants, 3000), (branches, 1000)],
+    ids=lambda v: getattr(v, "__name__", v),
+)
+def test_twice_the_nodes_take_about_twice_the_time(build, size: int) -> None:
+    assert seconds(build(2 * size)) <= 2.6 * seconds(build(size))
+
+
+def test_nested_branches_cost_one_way_through_them() -> None:
+    graph = helper.make_graph([NODE("Relu", ["x"], ["inner"])], "g", [], [value("inner", None)])
+    for depth in range(6):
+        node = NODE("If", ["flag"], [f"d{depth}"], then_branch=graph, else_branch=graph)
+        graph = helper.make_graph([node], "g", [], [value(f"d{depth}", None)])
+    top = NODE("If", ["flag"], ["y"], then_branch=graph, else_branch=graph)
+    report = lint(model([top], [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], ["y"]))
+    assert report.totals is not None
+    assert report.totals.flops == 2

@@ -1,0 +1,266 @@
+"""Runs the corpus: `python tests/hostile/run.py [--only PREFIX] [--jobs 2] [--strace] [--spawn]`.
+
+Each case is linted in a process of its own, in a folder of its own, three ways: for the terminal, as JSON, and as the
+profile's CSV. A process must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or
+2 as the case expects, without a traceback, and print nothing that a terminal, a CI log or a spreadsheet obeys.
+
+By default processes are forked from this one; `--spawn` starts a new interpreter each, `--strace` does so under strace
+and fails on every file opened outside the folder, the interpreter and the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS))
+
+from hostile.corpus import ANY, CASES, ERROR, INCOMPLETE, LINTED, Case  # noqa: E402
+
+SECONDS, WALL_SECONDS, MEMORY = 10.0, 60.0, 1 << 30
+WAYS = ("terminal", "json", "csv")
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+COMMAND = re.compile(
+    r"##[a-z]*\[|(^|\s)::(error|warning|notice|debug|group|add-|set-|save-|stop-)[^\n]*::", re.IGNORECASE
+)
+READABLE = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(TESTS.parent), "/usr/", "/lib", "/etc/ld.so", "/sys/", "/proc/self/",
+            "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/etc/localtime", "/dev/null", "/dev/urandom", "/proc/sys/")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One process as it ended."""
+
+    code: int
+    out: bytes
+    err: bytes
+    processor_s: float
+    wall_s: float
+    peak_bytes: int
+    opened: tuple[str, ...] = ()
+
+
+def words_of(words: Sequence[str], way: str) -> list[str]:
+    """The command line for a case's words: "PROFILE" among them asks for the profile's table instead."""
+    given = [word for word in words if word != "PROFILE"]
+    if way == "csv":
+        return ["profile", "--output-format", "csv", *given]
+    if "PROFILE" in words and way == "terminal":
+        return ["profile", *given]
+    return ["--output-format", "json", *given] if way == "json" else ["-v", *given]
+
+
+def run(words: Sequence[str], folder: Path, *, spawn: bool = False, strace: bool = False) -> Ended:
+    """Run the command line in a process of its own, in the folder."""
+    trace = folder.parent / "trace"
+    command = [sys.executable, "-m", "onnxlint", *words]
+    if strace:
+        command = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(trace), *command]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _child(words, folder, out.fileno(), err.fileno(), command if spawn or strace else None)
+        while True:
+            ended, status, usage = os.wait4(child, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() - start > WALL_SECONDS:
+                os.killpg(child, signal.SIGKILL)
+                _, status, usage = os.wait4(child, 0)
+                break
+            time.sleep(0.005)
+        wall = time.monotonic() - start
+        out.seek(0)
+        err.seek(0)
+        opened = tuple(_opened(trace, folder, words)) if strace else ()
+        used = usage.ru_utime + usage.ru_stime
+        code = os.waitstatus_to_exitcode(status)
+        return Ended(code, out.read(), err.read(), used, wall, usage.ru_maxrss * 1024, opened)
+
+
+def _child(words: Sequence[str], folder: Path, out: int, err: int, command: Sequence[str] | None) -> None:
+    code = 70
+    try:
+        os.setpgid(0, 0)
+        os.chdir(folder)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.environ.pop("ONNXLINT_DEBUG", None)
+        if command is not None:
+            os.execvp(command[0], command)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+        from onnxlint.cli import run_main
+
+        code = run_main(list(words))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
+    """The files opened that are neither of Python, nor in the folder, nor named on the command line."""
+    found = []
+    for match in re.finditer(
+        r'open(?:at|at2)?\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)*)".*', trace.read_text(errors="replace")
+    ):
+        path = os.path.normpath(match[1]) if match[1].startswith("/") else ""
+        if path and not path.startswith((*READABLE, str(folder), tempfile.gettempdir() + "/")) and path not in words:
+            if not re.match(r"/proc/\d+/", path) and " ENOENT " not in match[0]:
+                found.append(path)
+    trace.unlink(missing_ok=True)
+    return found
+
+
+def problems_of(case: Case, way: str, ended: Ended) -> list[str]:
+    """What is wrong with how the process ended."""
+    found = []
+    if ended.code not in (0, 1, 2):
+        return [f"ended with {ended.code}"]
+    text = ended.out.decode("utf-8", "surrogateescape") + "\n" + ended.err.decode("utf-8", "surrogateescape")
+    if said := re.search(r"(Traceback|internal error)[^\n]*", text):
+        found.append(f"says {said[0][:160]}")
+    if rule := re.search(r"rule \w+ failed[^\n]{0,100}", text):
+        found.append(rule[0])
+    if ended.processor_s > SECONDS or ended.wall_s > WALL_SECONDS:
+        found.append(f"took {ended.processor_s:.0f} s ({ended.wall_s:.0f} s of wall time)")
+    if ended.peak_bytes > MEMORY:
+        found.append(f"needed {ended.peak_bytes >> 20} MiB")
+    if obeyed := OBEYED.search(text):
+        found.append(f"prints {obeyed[0]!a}")
+    if COMMAND.search(text):
+        found.append(f"prints the command {COMMAND.search(text)[0]!a}")
+    if ended.opened:
+        found.append(f"opens {ended.opened[:3]}")
+    if ended.err.count(b"\n") > 2:
+        found.append("says more than a line on stderr")
+    found += _unexpected(case, way, ended)
+    return found
+
+
+def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
+    codes = {ERROR: (2,), LINTED: (0, 1), INCOMPLETE: (1,), ANY: (0, 1, 2)}[case.expected]
+    # the profile takes one model; a folder or a device list is a usage error there
+    if ended.code not in codes and not (way == "csv" and ended.code == 2 and _is_many(case)):
+        return [f"exit code {ended.code} where {case.expected} is expected: {ended.err[:120]!a}"]
+    if way == "json" and ended.out:
+        content = json.loads(ended.out)
+        reports = content.get("reports", [content])
+        incomplete = [problem for report in reports for problem in report["incomplete"]]
+        if case.expected == INCOMPLETE and not incomplete:
+            return ["is reported as complete"]
+        if any(report["exit_code"] == 0 and report["incomplete"] for report in reports):
+            return ["is reported clean though incomplete"]
+    if way == "csv" and ended.out and ended.code != 2:
+        for row in csv.reader(io.StringIO(ended.out.decode())):
+            if any(cell[:1] in ("=", "@", "+") for cell in row):
+                return [f"has a formula in a cell: {row[:2]}"]
+    return []
+
+
+def _is_many(case: Case) -> bool:
+    return "in a folder" in case.name or case.name.startswith(
+        ("file: folder link", "words:", "rules:", "profile:", "path:")
+    )
+
+
+def run_case(case: Case, ways: Sequence[str] = WAYS, **options: bool) -> tuple[list[str], float, int]:
+    """Run a case every way: its problems, the longest processor time, the highest peak."""
+    problems, seconds, peak = [], 0.0, 0
+    for way in ways:
+        with tempfile.TemporaryDirectory(prefix="hostile") as place:
+            folder = Path(place) / "f"
+            folder.mkdir()
+            words = case.make(folder)
+            if way == "csv" and {"--rules", "--select", "--output-format"} & set(words):
+                continue
+            ended = run(words_of(words, way), folder, **options)
+            problems += [f"{way}: {problem}" for problem in problems_of(case, way, ended)]
+            seconds, peak = max(seconds, ended.processor_s), max(peak, ended.peak_bytes)
+    return problems, seconds, peak
+
+
+def warm_up() -> None:
+    """Import everything before the processes are forked."""
+    import modelfiles
+
+    with tempfile.TemporaryDirectory() as place:
+        path = modelfiles.saved(modelfiles.conv(), Path(place))
+        for way in WAYS:
+            modelfiles.run(*words_of([path], way))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cases whose name begins so, or holds it after a *")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--strace", action="store_true")
+    parser.add_argument("--spawn", action="store_true")
+    options = parser.parse_args()
+    if options.strace and not shutil.which("strace"):
+        parser.error("strace is not installed")
+    wanted = options.only.removeprefix("*")
+    chosen = [c for n, c in CASES.items() if (wanted in n if options.only.startswith("*") else n.startswith(wanted))]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warm_up()
+    with tempfile.NamedTemporaryFile("w+", suffix=".jsonl") as results:
+        workers = []
+        for shard in range(options.jobs):
+            worker = os.fork()
+            if worker == 0:
+                for case in chosen[shard :: options.jobs]:
+                    try:
+                        problems, seconds, peak = run_case(case, spawn=options.spawn, strace=options.strace)
+                    except Exception as error:
+                        problems, seconds, peak = [f"the harness failed: {type(error).__name__}: {error}"], 0.0, 0
+                    line = json.dumps([case.name, case.expected, problems, seconds, peak]) + "\n"
+                    with open(results.name, "a") as file:
+                        file.write(line)
+                    for problem in problems:
+                        print(f"{case.name!a}: {problem}", flush=True)
+                os._exit(0)
+            workers.append(worker)
+        for worker in workers:
+            os.waitpid(worker, 0)
+        rows = [json.loads(line) for line in open(results.name)]
+    report(rows)
+    sys.exit(1 if any(row[2] for row in rows) or len(rows) != len(chosen) else 0)
+
+
+def report(rows: list[list[object]]) -> None:
+    """A table by category."""
+    print(f"{'category':12}{'cases':>7}{'passed':>8}{'longest':>10}{'peak':>10}")
+    groups = Counter(str(row[0]).split(":")[0] for row in rows)
+    for group in [*groups, ""]:
+        own = [row for row in rows if str(row[0]).startswith(f"{group}:") or not group]
+        longest, peak = max(float(row[3]) for row in own), max(int(row[4]) for row in own)
+        passed = sum(not row[2] for row in own)
+        print(f"{group or 'all':12}{len(own):7}{passed:8}{longest:8.1f} s{peak >> 20:6} MiB")
+
+
+if __name__ == "__main__":
+    main()

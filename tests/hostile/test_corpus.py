@@ -1,0 +1,81 @@
+"""A sample of the hostile corpus, lint after lint, kills while writing: the long forms are scripts beside this file."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import modelfiles
+import pytest
+from hostile import fuzz, kill, load, mutate
+from hostile.corpus import CASES
+from hostile.run import run_case, warm_up
+
+ALWAYS = (
+    "file: fifo", "file: sparse 64 GB", "wire: 5 million empty nodes", "wire: graphs 3000 deep", "graph: 2^5000 paths",
+    "constant: an outer sum of 1024 each", "native: Split into 2 of 3", "native: GatherND in a body by [2, -1] (2)",
+    "external: location 0", "rules: in the folder, not asked for", "invalid: Conv without inputs",
+    "invalid: Conv in 2^40 groups", "invalid: Transpose by 9, 9, -3", "invalid: MaxPool by 0",
+)  # fmt: skip
+FOUND = tuple(name for name in CASES if name.startswith("found:"))
+SAMPLE = tuple(dict.fromkeys((*ALWAYS, *FOUND, *random.Random(3).sample(sorted(set(CASES) - {*ALWAYS, *FOUND}), 60))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    warm_up()
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(CASES) >= 1000
+
+
+@pytest.mark.parametrize("name", SAMPLE, ids=ascii)
+def test_a_hostile_input(name: str) -> None:
+    way = ("terminal", "json", "csv")[len(name) % 3] if name not in ALWAYS else "json"
+    problems, _, _ = run_case(CASES[name], (way,))
+    assert problems == []
+
+
+def test_a_new_interpreter_runs_nothing_of_the_folder() -> None:
+    Path("/tmp/onnxlint-hostile-ran").unlink(missing_ok=True)
+    assert run_case(CASES["rules: in the folder, not asked for"], ("json", "csv"), spawn=True)[0] == []
+    assert not Path("/tmp/onnxlint-hostile-ran").exists()
+
+
+def test_the_script_runs_nothing_of_the_folder(tmp_path: Path) -> None:
+    import subprocess
+
+    script = Path(sys.executable).with_name("onnxlint")
+    if not script.exists():
+        pytest.skip("the script is not installed here")
+    words = CASES["rules: in the folder, not asked for"].make(tmp_path)
+    result = subprocess.run([script, *words], cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert result.returncode in (0, 1), result.stderr
+
+
+def test_lint_after_lint_takes_no_more_memory(tmp_path: Path) -> None:
+    path = modelfiles.saved(modelfiles.conv(), tmp_path)
+    load.lint_often(20, 10, path)
+    measured = load.lint_often(60, 20, path)
+    assert measured[-1] - measured[0] < 3 << 20, measured
+
+
+def test_lints_at_once_do_not_interfere(tmp_path: Path) -> None:
+    assert len(load.at_once(8, 2, modelfiles.saved(modelfiles.conv(), tmp_path))) == 1
+
+
+def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    assert kill.outcomes(12, tmp_path)["torn"] == 0
+
+
+def test_a_short_fuzz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONNXLINT_DEBUG", raising=False)
+    rng = random.Random(5)
+    corpus = mutate.seeds(rng, node_cases=20)
+    for number in range(25):
+        data = mutate.mutated(rng.choice(corpus), corpus, rng)
+        assert fuzz.problem_of(data, number, tmp_path / "model.onnx") is None
+    assert os.listdir(tmp_path) == ["model.onnx"]

@@ -1,0 +1,79 @@
+"""`onnxlint measure`: its JSON and table on a small model, and what can't be measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from onnxlint.cli import run_main
+from onnxlint.measure.weights import fill_absent
+from onnxlint.rule import example_model
+
+TEXT = """g (float[1,16,24,24] x) => (float[1,16,24,24] z) <float[16,16,3,3] w, float[16,16,1,1] v>
+{ y = Conv<pads=[1,1,1,1]>(x, w) a = Relu(y) b = Conv(a, v) z = Sigmoid(b) }"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """Weights are declared and absent, as in a repository without them."""
+    proto = example_model(TEXT)
+    for tensor in proto.graph.initializer:
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="gone.bin")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return str(path)
+
+
+def test_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(["measure", model, "--device", "cortex-a76", "--seconds", "0.2", "--output-format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["device"] == "cortex-a76"
+    assert found["predicted_s"] > 0
+    assert found["measured_s"] > 0
+    assert found["ratio"] == pytest.approx(found["predicted_s"] / found["measured_s"])
+    assert found["made_up_weights"] == 2
+    assert any("not calibrated" in note for note in found["notes"])
+    off = [abs(kernel["predicted_s"] - kernel["measured_s"]) for kernel in found["kernels"]]
+    assert off == sorted(off, reverse=True)
+    measured = sum(kernel["measured_s"] for kernel in found["kernels"]) + found["unjoined_s"]
+    assert measured == pytest.approx(found["measured_s"], rel=0.01)
+    assert found["unjoined_s"] < 0.2 * found["measured_s"]
+
+
+def test_table(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(["measure", model, "--device", "cortex-a76", "--seconds", "0.1"]) == 0
+    out = capsys.readouterr().out
+    assert "predicted" in out
+    assert "Conv+Relu" in out
+    assert "2 absent weights" in out
+
+
+def test_a_model_that_can_not_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(example_model("g (float[2] x) => (float[2] y) { y = NoSuchOperator(x) }").SerializeToString())
+    assert run_main(["measure", str(path), "--device", "cortex-a76"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"onnxlint: {path}: ")
+    assert error.count("\n") == 1
+
+
+def test_weights_are_read_from_inside_the_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"\x00" * 4096)
+    inside = tmp_path / "models"
+    inside.mkdir()
+    (inside / "w.bin").write_bytes(b"\x00\x00\x80\x3f" * 16 * 16)
+    proto = example_model("g (float[1,16,4,4] x) => (float[1,16,4,4] y) <float[16,16,1,1] w> { y = Conv(x, w) }")
+    (tensor,) = proto.graph.initializer
+    for location, made_up in (("../secret.bin", 1), ("w.bin", 0)):
+        for field in ("raw_data", "float_data", "external_data"):
+            tensor.ClearField(field)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        assert fill_absent(proto, inside) == made_up
+    assert set(onnx.numpy_helper.to_array(tensor).reshape(-1).tolist()) == {1.0}
