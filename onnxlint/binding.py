@@ -14,6 +14,9 @@ from onnxlint.text import printable, text
 
 ASSUMED_BATCH, ASSUMED_SIDE, ASSUMED_SEQUENCE, ASSUMED_CHANNELS = 1, 224, 128, 3
 MAX_DIM = 2**31 - 1
+MAX_RANK = 1024
+"""A value of more dims is taken for one of unknown rank."""
+
 _ANONYMOUS = frozenset({"", "?"})
 
 _BATCH = re.compile(r"batch|^(n|bs|b)$", re.IGNORECASE)
@@ -87,7 +90,7 @@ def tensor_of(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) ->
     if which not in ("tensor_type", "sparse_tensor_type"):
         return TensorType(0, None)
     tensor = kind.tensor_type if which == "tensor_type" else kind.sparse_tensor_type
-    if not tensor.HasField("shape"):
+    if not tensor.HasField("shape") or len(tensor.shape.dim) > MAX_RANK:
         return TensorType(tensor.elem_type, None)
     dims = _dims(tensor.shape)
     known = symbols or {}
@@ -97,6 +100,8 @@ def tensor_of(kind: onnx.TypeProto, symbols: Mapping[str, int] | None = None) ->
 def _declared_dims(kind: onnx.TypeProto) -> list[int | str | None] | None:
     """An input's dims; 0, which exporters write for an open dim, is free."""
     if kind.WhichOneof("value") != "tensor_type" or not kind.tensor_type.HasField("shape"):
+        return None
+    if len(kind.tensor_type.shape.dim) > MAX_RANK:
         return None
     return [dim if dim != 0 else None for dim in _dims(kind.tensor_type.shape)]
 

@@ -38,6 +38,8 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
 PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
 Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
+
+
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
@@ -144,10 +146,11 @@ class Fusion(_Strict, frozen=True, kw_only=True):
 
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
     tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that
-    follow each other are one kernel. `free`: operators that move nothing (views). `by_operator`: an epilogue of its
-    own for one operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with
-    a constant alone (an Add also as the one residual), and one of `second_pass` goes over the result once more.
-    `groups`: structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
+    follow each other are one kernel. `free`: operators that move nothing (views). `free_unchanged`: operators that are
+    left out where their result has their input's shape. `by_operator`: an epilogue of its own for one operator; behind
+    one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant alone (an Add also
+    as the one residual), and one of `second_pass` goes over the result once more. `groups`: structures of operators
+    that are one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -155,6 +158,7 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     chains: bool = False
     attention: bool = False
     free: list[str] = []
+    free_unchanged: list[str] = []
     residual_anchors: list[str] | None = None
     by_operator: dict[str, list[str]] = {}
     closing: list[str] = []
@@ -170,8 +174,10 @@ class Condition(_Strict, frozen=True, kw_only=True):
 
     Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
     speaks of depthwise convolutions alone (true) or of all others (false). `axes` are those that an operator may work
-    along (its attribute, its constant input or its default; negative ones are counted from the end). `max_elements`
-    bounds the first input without its leading (batch) axis; `integer_scales` bounds a resize, or the block size.
+    along; `max_elements` bounds the first input without its leading (batch) axis; `integer_scales` bounds a resize, or
+    the block size; `min_rank` speaks of the input of most dims. `constant_operand` wants a constant among the first two
+    inputs (true) or none (false); `shared_operand` a second input that is constant or has no dims above 1 before its
+    last two.
     """
 
     op: Text
@@ -192,6 +198,8 @@ class Condition(_Strict, frozen=True, kw_only=True):
     modes: list[str] | None = None
     integer_scales: list[int] | None = None
     equal_parts: bool | None = None
+    constant_operand: bool | None = None
+    shared_operand: bool | None = None
 
 
 class Operators(_Strict, frozen=True, kw_only=True):

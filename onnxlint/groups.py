@@ -1,12 +1,31 @@
-"""Structures of operators that a runtime runs as one kernel, found in a graph: `[[fusion.groups]]` of a profile."""
+"""A machine's fusion rules, and the structures of operators that it runs as one kernel (`[[fusion.groups]]`)."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 
+from onnxlint.device import Fusion
 from onnxlint.device_runtime import FusedGroup
 from onnxlint.graph import Graph, Node
+from onnxlint.operators import VIEWS
+
+
+class Rules:
+    """A machine's fusion rules as sets."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        self.epilogue = frozenset(fusion.epilogue)
+        self.by_operator = {op: frozenset(ops) for op, ops in fusion.by_operator.items()}
+        self.closing = frozenset(fusion.closing)
+        self.constant_operand = frozenset(fusion.constant_operand)
+        self.groups = sorted(fusion.groups, key=lambda group: -len(group.ops))
+        self.blocked = fusion.blocked
+        anchors = fusion.residual_anchors
+        self.residual_anchors = None if anchors is None else frozenset(anchors)
+        self.free = VIEWS & frozenset(fusion.free)
+        self.free_unchanged = frozenset(fusion.free_unchanged)
+        self.residual_add, self.chains = fusion.residual_add, fusion.chains
 
 
 def find_group(

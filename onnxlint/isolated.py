@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
 DEFAULT_MEMORY_MB = 4096
 _OVER_TIME = (signal.SIGPROF, signal.SIGXCPU)
 _MAX_ANSWER_BYTES = 1 << 28

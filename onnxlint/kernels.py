@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onnxlint.device import Device, Fusion, KernelClass
+from onnxlint.device import Device, KernelClass
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
-from onnxlint.groups import find_group
-from onnxlint.operators import ELEMENTWISE, VIEWS
+from onnxlint.groups import Rules, find_group
+from onnxlint.layout import Blocks, computed_inputs
+from onnxlint.operators import ELEMENTWISE
 
 if TYPE_CHECKING:
     from onnxlint.placement import Placement
@@ -111,34 +112,20 @@ def weight_of(node: Node) -> str:
 
 def build_kernels(graph: Graph, device: Device, host: Device, placement: Placement) -> tuple[Kernel, ...]:
     """Group the graph's run-time nodes into kernels of the device and, where they were placed there, of its host."""
-    on_device, on_host = _Rules(device.fusion), _Rules(host.fusion)
+    on_device, on_host = Rules(device.fusion), Rules(host.fusion)
     return tuple(_Grouping(graph, placement, on_device, on_host).run())
 
 
-class _Rules:
-    """A machine's fusion rules as sets."""
-
-    def __init__(self, fusion: Fusion) -> None:
-        self.epilogue = frozenset(fusion.epilogue)
-        self.by_operator = {op: frozenset(ops) for op, ops in fusion.by_operator.items()}
-        self.closing = frozenset(fusion.closing)
-        self.constant_operand = frozenset(fusion.constant_operand)
-        self.groups = sorted(fusion.groups, key=lambda group: -len(group.ops))
-        self.blocked = fusion.blocked
-        anchors = fusion.residual_anchors
-        self.residual_anchors = ANCHORS if anchors is None else frozenset(anchors)
-        self.free = VIEWS & frozenset(fusion.free)
-        self.residual_add, self.chains = fusion.residual_add, fusion.chains
-
-
 class _Grouping:
-    def __init__(self, graph: Graph, placement: Placement, on_device: _Rules, on_host: _Rules) -> None:
+    def __init__(self, graph: Graph, placement: Placement, on_device: Rules, on_host: Rules) -> None:
         self.graph, self.placement = graph, placement
         self.on_device, self.on_host = on_device, on_host
         self.taken: set[str] = set()
         self.ready: set[str] = set()
         self.integers = integer_sources(graph)
         self.residuals: set[str] = set()
+        layout = on_device.blocked
+        self.blocks = Blocks(graph, layout) if layout is not None else None
 
     def run(self) -> Iterable[Kernel]:
         for node in self.graph.compute_nodes:
@@ -146,16 +133,31 @@ class _Grouping:
                 continue
             is_hosted = node.key in self.placement.on_host
             rules = self.on_host if is_hosted else self.on_device
-            if (node.op_type in rules.free and node.domain == "") or (not is_hosted and self.vanishes(node)):
+            is_view = node.domain == "" and (node.op_type in rules.free or self.is_unchanged(node, rules))
+            if is_view or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
                 name, behind = find_group(self.graph, node, rules.groups, self.taken, self.placement.level)
                 members = (node, *(behind or self.followers(node, rules)))
                 found = classify(self.graph, node, rules.blocked)
                 kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
+                if self.blocks is not None and self.runs_in_blocks(kernel, self.blocks):
+                    self.blocks.values.update(kernel.nodes[-1].outputs)
             self.taken.update(member.key for member in kernel.nodes)
             self.ready.update(name for member in kernel.nodes for name in member.outputs)
             yield kernel
+
+    def is_unchanged(self, node: Node, rules: Rules) -> bool:
+        """A Slice of everything, a padding by nothing: the result is the input."""
+        if node.op_type not in rules.free_unchanged or not node.inputs or not node.outputs:
+            return False
+        known = self.graph.type_of(node.outputs[0])
+        return known.is_known and known.shape == self.graph.type_of(node.inputs[0]).shape
+
+    def runs_in_blocks(self, kernel: Kernel, blocks: Blocks) -> bool:
+        """The kernel runs in the runtime's blocked layout."""
+        op = kernel.group or kernel.main.op_type
+        return blocks.runs(op, kernel.main, kernel.kernel_class, computed_inputs(self.graph, kernel.nodes))
 
     def vanishes(self, node: Node) -> bool:
         """A Dequantize or Quantize that the integer operators around it leave nothing to do."""
@@ -164,7 +166,7 @@ class _Grouping:
             return source is not None and is_same_grid(self.graph, node, source)
         return node.op_type == "DequantizeLinear" and node.outputs[0] in self.integers
 
-    def followers(self, anchor: Node, rules: _Rules) -> tuple[Node, ...]:
+    def followers(self, anchor: Node, rules: Rules) -> tuple[Node, ...]:
         """The nodes that run within the anchor's launch."""
         is_integer = any(name in self.integers for name in anchor.inputs)
         if anchor.op_type in ANCHORS:
@@ -179,7 +181,7 @@ class _Grouping:
             return ()
         return self.grow(anchor, allowed, rules)
 
-    def grow(self, anchor: Node, allowed: frozenset[str], rules: _Rules) -> tuple[Node, ...]:
+    def grow(self, anchor: Node, allowed: frozenset[str], rules: Rules) -> tuple[Node, ...]:
         """The longest run of allowed nodes behind the anchor that ends in one value.
 
         Nodes are added in execution order; the group may end wherever all but one of its values are used up inside.
@@ -221,7 +223,7 @@ class _Grouping:
         for reader in self.graph.consumers(name):
             heapq.heappush(pending, (self.graph.position[reader.key], reader.key))
 
-    def may_join(self, node: Node, anchor: Node, inside: set[str], rules: _Rules) -> bool:
+    def may_join(self, node: Node, anchor: Node, inside: set[str], rules: Rules) -> bool:
         if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
             return False
         level = self.placement.level
@@ -240,5 +242,10 @@ class _Grouping:
             return False
         # The second operand of a residual Add, or of a gate, was computed before this kernel.
         same = all(self.graph.type_of(n).shape == self.graph.type_of(node.outputs[0]).shape for n in outside)
-        residual = rules.residual_add and node.op_type == "Add" and anchor.op_type in rules.residual_anchors
+        anchors = rules.residual_anchors
+        residual = rules.residual_add and node.op_type == "Add" and (anchors is None or anchor.op_type in anchors)
+        if residual and self.blocks is not None:
+            # what is added has to be in blocks, as the convolution's own result
+            plain = classify(self.graph, anchor, rules.blocked) == "lowered"
+            same = same and not plain and all(name in self.blocks.values for name in outside)
         return rules.chains or (residual and same)

@@ -157,9 +157,10 @@ def _check_parse(stripped: bytes) -> None:
 
     try:
         call(parse, Limits(timeout_s=60, memory_mb=min(640, 128 + 8 * (len(stripped) >> 20)), processor_s=10))
-    except ChildDied as died:
-        if "DecodeError" not in str(died):
-            raise LoadError(f"can't be parsed within bounds: it {died}") from None
+    except ChildDied:  # protobuf says the same of too little memory as of damage
+        raise LoadError(
+            "is damaged, or so made that parsing it takes too much memory (fetch or export it again)"
+        ) from None
 
 
 def _check_model(proto: onnx.ModelProto) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onnxlint.analysis import Analysis
-from onnxlint.finding import Finding, Fix, Severity
+from onnxlint.finding import Finding, Fix, Insert, Remove, Severity
 from onnxlint.latency import Seconds
 from onnxlint.report import Alternative, FixInfo, ReportedFinding
 from onnxlint.rule import Context, LoadedRule
@@ -99,6 +99,8 @@ def _ranked(savings: list[tuple[Fix, Seconds]]) -> list[tuple[Fix, Seconds]]:
 def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
     """What each fix saves after all those before it; those that don't fit together any more add nothing."""
     before = analysis
+    # a node is called by its first output: one that an earlier fix made may have the name of the one it replaced
+    made: set[str] = set()
     saved = 0.0
     column: list[float | None] = []
     for one in priced:
@@ -106,6 +108,9 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
             column.append(None)
             continue
         if one.saved.mean() > 0:
+            if any(isinstance(edit, Remove) and edit.node in made for edit in one.best.edits):
+                column.append(saved)
+                continue
             try:
                 graph = apply(before.graph, one.best.edits)
             except EditError:
@@ -115,6 +120,7 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
             gain = float((before.total - after.total).mean())
             if gain > 0:
                 saved += gain
+                made.update(edit.outputs[0] for edit in one.best.edits if isinstance(edit, Insert))
                 before = after
         column.append(saved)
     return column

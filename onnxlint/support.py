@@ -48,7 +48,7 @@ class SupportTable:
         for condition in self._conditions.get(node.qualified_op, ()):
             broken = next(_violations(graph, node, condition), "")
             if broken:
-                return Support("unsupported", f"{broken}: {condition.reason}", condition.source)
+                return Support("unsupported", f"{condition.reason}; here {broken}", condition.source)
         if status == "unsupported":
             return Support("unsupported", f"{node.op_type} does not run on {name}", operators.source)
         if operators.max_rank is not None:
@@ -70,8 +70,9 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
     groups = node.attr("group", 1)
     if limit.depthwise is not None and limit.depthwise != _is_depthwise(shape, groups):
         return
-    if limit.min_rank is not None and shape is not None and len(shape) < limit.min_rank:
-        yield f"{len(shape)}-D input"
+    ranks = [graph.type_of(name).rank for name in node.inputs if name]
+    if limit.min_rank is not None and None not in ranks and max(filter(None, ranks), default=0) < limit.min_rank:
+        yield f"{max(filter(None, ranks), default=0)}-D input"
     if limit.max_rank is not None and shape is not None and len(shape) > limit.max_rank:
         yield f"{len(shape)}-D input"
     for name, extents, largest in (
@@ -108,8 +109,20 @@ def _violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
             yield f"mode {mode.decode('utf-8', 'replace')}"
     if limit.equal_parts and len({graph.type_of(name).shape for name in node.outputs if name}) > 1:
         yield "unequal parts"
+    yield from _operand_violations(graph, node, limit)
     if limit.integer_scales is not None:
         yield from _scale_violations(graph, node, limit.integer_scales)
+
+
+def _operand_violations(graph: Graph, node: Node, limit: Condition) -> Iterator[str]:
+    operands = node.inputs[:2]
+    is_constant = any(graph.is_constant(name) for name in operands)
+    if limit.constant_operand is not None and limit.constant_operand != is_constant:
+        yield "a constant input" if is_constant else "two feature maps"
+    second = graph.type_of(operands[-1]).shape if operands else None
+    if limit.shared_operand and not is_constant and second is not None and any(size != 1 for size in second[:-2]):
+        first = graph.type_of(operands[0]).shape or ()
+        yield " by ".join("x".join(str(size or "?") for size in shape) for shape in (first, second))
 
 
 def _is_depthwise(shape: tuple[int | None, ...] | None, groups: int) -> bool:

@@ -157,7 +157,11 @@ def shapes_problem(
     if op_type not in ("Conv", "ConvTranspose") or len(types) < 2:
         return None
     data, weight = types[0], types[1]
-    if data is None or weight is None or data.shape is None or weight.shape is None or len(weight.shape) < 3:
+    if weight is None or weight.shape is None:
+        return None
+    if len(weight.shape) < 3:
+        return f"has weights of {len(weight.shape)} dims"
+    if data is None or data.shape is None:
         return None
     group = attribute(attributes, "group", 1)
     if len(data.shape) != len(weight.shape):

@@ -501,7 +501,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("onnxlint.run.lint_graph", broken)
     assert usage_error("model.onnx") == (
-        "internal error: RuntimeError: oh\\x1b (set ONNXLINT_DEBUG=1 for the traceback)"
+        "model.onnx: internal error: RuntimeError: oh\\x1b (set ONNXLINT_DEBUG=1 for the traceback)"
     )
     monkeypatch.setenv("ONNXLINT_DEBUG", "1")
     with pytest.raises(RuntimeError):

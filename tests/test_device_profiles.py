@@ -174,9 +174,13 @@ def limit(op: str, **limits: object) -> Condition:
 SIGMOID = "g (float[2,32,16,16] x) => (float[2,32,16,16] y) { y = Sigmoid(x) }"
 DENSE = "g (float[1,8,9,9] x) => (float[1,8,1,1] y) <float[8,8,9,9] w> { y = Conv(x, w) }"
 DEPTHWISE = "g (float[1,8,9,9] x) => (float[1,8,1,1] y) <float[8,1,9,9] w> { y = Conv<group=8>(x, w) }"
-MEAN = "g (float[1,8,9,9] x) => (y) <int64[2] axes = {-1,-2}> { y = ReduceMean(x, axes) }"
+MEAN = """<ir_version: 8, opset_import: ["" : 18]>
+g (float[1,8,9,9] x) => (y) <int64[2] axes = {-1,-2}> { y = ReduceMean(x, axes) }"""
 SLICE = """g (float[1,8,9,9] x) => (y) <int64[1] start = {0}, int64[1] end = {4}, int64[1] axis = {-3}>
 { y = Slice(x, start, end, axis) }"""
+
+PRODUCT = "g (float[1,3,197,64] x, float[{b}] z) => (y) {{ y = MatMul(x, z) }}"
+SCALED = "g (float[1,197,64] x) => (y) <float c> {{ y = {op}(c, x) }}"
 
 
 @pytest.mark.parametrize(
@@ -205,10 +209,17 @@ SLICE = """g (float[1,8,9,9] x) => (y) <int64[1] start = {0}, int64[1] end = {4}
             limit("SpaceToDepth", integer_scales=[2]),
             "block size 4",
         ),
+        (PRODUCT.format(b="1,1,64,197"), limit("MatMul", shared_operand=True), ""),
+        (PRODUCT.format(b="1,3,64,197"), limit("MatMul", shared_operand=True), "1x3x197x64 by 1x3x64x197"),
+        (PRODUCT.format(b="1,1,64,197"), limit("MatMul", constant_operand=True), "two feature maps"),
+        (SCALED.format(op="Div"), limit("Div", constant_operand=True), ""),
+        (SCALED.format(op="Div"), limit("Div", constant_operand=False), "a constant input"),
+        (SCALED.format(op="Mul"), limit("Mul", min_rank=3), ""),
+        (SCALED.format(op="Mul"), limit("Mul", min_rank=4), "3-D input"),
     ],
 )
 def test_conditions(text: str, condition: Condition, broken: str) -> None:
-    assert verdict(text, condition).split(": ")[0] == broken
+    assert verdict(text, condition) == (f"a limit; here {broken}" if broken else "")
 
 
 def test_several_conditions_on_one_operator_all_hold() -> None:

@@ -80,9 +80,7 @@ def _crash(ctx: Context) -> Iterator[Finding]:
     raise RuntimeError("oh")
 
 
-@pytest.mark.parametrize(
-    ("fail_on", "code"), [("error", 0), ("warning", 1), ("info", 1), ("never", 0)]
-)
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("info", 1), ("never", 0)])
 def test_fail_on(fail_on: str, code: int) -> None:
     rule = rule_of("A1", Finding("m", "", ("b", "y"), 1, (CANCEL,)))
     assert lint(rule, settings=Settings(fail_on=fail_on)).exit_code == code  # type: ignore[arg-type]

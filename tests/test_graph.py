@@ -43,7 +43,12 @@ def test_what_depends_on_constants_or_shapes_alone_is_no_work() -> None:
     tensors = (weight("w", 3, 4), constant("zero", [0]), constant("minus", [-1]))
     graph = graph_of(nodes, ["y"], tensors)
     assert roles(graph) == {
-        "wt": "constant", "m": "compute", "s": "shape", "n": "shape", "target": "shape", "y": "compute"
+        "wt": "constant",
+        "m": "compute",
+        "s": "shape",
+        "n": "shape",
+        "target": "shape",
+        "y": "compute",
     }
     assert [node.key for node in graph.compute_nodes] == ["m", "y"]
     assert graph.is_constant("wt")

@@ -15,7 +15,7 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
     {"arguments", "cost", "device_runtime", "filebytes", "isolated", "options", "ordering"}
-    | {"streams", "tensor", "text", "wire"},
+    | {"streams", "tensor", "text", "units", "wire"},
     {"external"},
     {"device", "finding", "load", "values"},
     {"validity"},
@@ -23,11 +23,12 @@ FLOORS = (
     {"binding", "contrib_shapes", "control_flow", "graph"},
     {"groups", "variants"},
     {"inference", "params", "quantization", "settings", "support"},
+    {"layout"},
     {"costs", "kernels", "shapes"},
-    {"graph_builder", "latency", "layout", "patterns", "placement"},
+    {"graph_builder", "latency", "patterns", "placement"},
     {"analysis"},
     {"formula", "memory", "whatif"},
-    {"describe", "rule"},
+    {"describe", "gains", "rule"},
     {"output", "pricing", "registry"},
     {"engine"},
     {"calibrate"},

@@ -17,7 +17,7 @@ from zoo.store import STORED
 
 from onnxlint.api import lint_model
 from onnxlint.load import MAX_OPSET, LoadError, load, load_stream
-from onnxlint.wire import LENGTH_KEY, OFFSET_KEY
+from onnxlint.wire import LENGTH_KEY, MAX_CHILDREN, OFFSET_KEY
 
 
 def error_of(path: str | Path, **options: int) -> str:
@@ -258,3 +258,39 @@ def test_streams() -> None:
 def test_no_weights_at_all_is_a_model(tmp_path: Path) -> None:
     model = modelfiles.conv(TensorProto(name="w", data_type=1, dims=[64, 3, 3, 3]))
     assert lint_model(load(modelfiles.saved(model, tmp_path)).proto).totals.macs == 64 * 3 * 9 * 64
+
+
+def test_a_file_cut_short_while_it_is_read(tmp_path: Path) -> None:
+    from onnxlint.filebytes import ChangedError, FileBytes
+
+    path = tmp_path / "large.onnx"
+    path.write_bytes(bytes(6 << 20))
+    with path.open("rb") as file:
+        data = FileBytes(file.fileno(), 6 << 20)
+        assert (len(data), data[0], data[5 << 20], data[3:7]) == (6 << 20, 0, 0, bytes(4))
+        with pytest.raises(IndexError):
+            data[6 << 20]
+        os.truncate(path, 1 << 20)
+        with pytest.raises(ChangedError):
+            data[4 << 20]
+        with pytest.raises(ChangedError):
+            data[0 : 2 << 20]
+
+
+def test_a_file_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = modelfiles.saved(modelfiles.conv(), tmp_path)
+    status = os.stat(path)
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((*status[:6], 100_000, *status[7:])))
+    assert "was changed while it was read" in error_of(path)
+
+
+def test_messages_that_take_much_memory_are_refused(tmp_path: Path) -> None:
+    nodes = b"\x0a\x00" * (MAX_CHILDREN + 1)
+    length = bytearray()
+    size = len(nodes)
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    length.append(size)
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08\x42\x02\x10\x11\x3a" + bytes(length) + nodes)
+    assert f"more than {MAX_CHILDREN:,} messages" in error_of(str(tmp_path / "model.onnx"))

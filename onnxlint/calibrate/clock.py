@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -23,6 +24,8 @@ NOISY_SPREAD = 0.05
 _MEDIAN_SIGMA = 1.4826
 _MEDIAN_EFFICIENCY = 1.2533
 _FAST = 0.1
+_TASKS = Path("/proc/self/task")
+_LOST_S, _LOST_SHARE = 20e-6, 0.01
 _SIDE = 288
 _BATCH = 48
 
@@ -85,7 +88,7 @@ def measure_pairs(
 ) -> Paired:
     """Time `workload` between runs of `reference` until the standard error is reached or the seconds are spent.
 
-    Pairs during which the scheduler took a core away count only where there are too few others.
+    Runs during which a thread waited for a core count only where there are too few others.
     """
     watch = watch or Stopwatch()
     start = watch.wall()
@@ -103,8 +106,11 @@ def measure_pairs(
     while len(clean) + len(others) < max_pairs:
         took, disturbed = watch.timed(workload)
         after = _reference(reference, per_side, watch)
-        is_clean = not (disturbed or before[1] or after[1])
-        (clean if is_clean else others).append(2 * took / (before[0] + after[0]))
+        beside = [seconds for seconds, lost in (before, after) if not lost]
+        if beside and not disturbed:
+            clean.append(took * len(beside) / sum(beside))
+        else:
+            others.append(2 * took / (before[0] + after[0]))
         references.append(after[0])
         times.append(took)
         before = after
@@ -113,7 +119,7 @@ def measure_pairs(
             break
         if len(clean) >= min_pairs and len(clean) % 8 == 0 and _summary(clean)[1] < target_error:
             break
-    if len(clean) >= min(min_pairs, len(others)):
+    if len(clean) >= min_pairs or not others:
         median, error, spread = _summary(clean)
         return Paired(median, error, spread, len(clean), float(np.median(references)))
     return _on_a_busy_machine(times, references, clean + others)
@@ -140,19 +146,35 @@ class Stopwatch:
 
     def timed(self, run: Run) -> tuple[float, bool]:
         """Run once."""
-        switches = _taken_away()
+        before = _lost_seconds()
         began = self._clock()
         run()
-        return self._clock() - began, _taken_away() != switches
+        took = self._clock() - began
+        return took, _lost_seconds() - before > max(_LOST_S, _LOST_SHARE * took)
 
 
-def _taken_away() -> int:
-    """How often the scheduler took a core from this process so far; 0 where the system does not tell."""
+def _lost_seconds() -> float:
+    """How long this process's threads have been ready to run and had no core; a part of it where systems differ.
+
+    Linux counts the wait itself, of a thread that lost its core and of one that woke and got none. Elsewhere each core
+    that was taken away counts as a long wait.
+    """
+    try:
+        return sum(_waited_ns(task) for task in _TASKS.iterdir()) * 1e-9
+    except OSError:
+        pass
     try:
         import resource
     except ImportError:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw * 1.0
+
+
+def _waited_ns(task: Path) -> int:
+    try:
+        return int((task / "schedstat").read_text(encoding="ascii").split()[1])
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
         return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _reference_runs(workload_s: float, reference_s: float) -> int:

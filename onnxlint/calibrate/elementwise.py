@@ -28,13 +28,16 @@ _UNARY = (
     "Abs",
 )
 _BINARY = ("Add", "Mul", "Sub", "Div", "Max", "Pow")
-_LAUNCHES = (1, 8, 64, 256)
+_LAUNCHES = (1, 8, 64)
+_MIXED = (16, 64, 160)
 
 
 def graphs() -> Graphs:
     """Names and builders of all of them."""
     for count in _LAUNCHES:
         yield f"launch_{count}", partial(make.chain, "launch", "Neg", (1, 16, 3, 3), repeats=count)
+    for count in _MIXED:
+        yield f"mixed_{count}", partial(make.mixed, "mixed", count)
     yield "reshape_64", partial(make.reshapes, "reshape", (1, 64, 14, 14))
     for channels, side in _SIZES:
         name = f"convert_{channels}_{side}"

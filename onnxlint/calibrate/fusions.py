@@ -22,6 +22,7 @@ residual_add = true
 residual_anchors = ["Conv"]
 chains = false
 free = ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]
+free_unchanged = ["Slice", "Pad", "Expand", "Tile", "Resize"]
 closing = ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Softmax", "LayerNormalization"]
 constant_operand = ["Add", "Mul"]
 second_pass = ["Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish"]

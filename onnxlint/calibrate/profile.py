@@ -24,8 +24,6 @@ _START = ParameterSet(
     recurrent=0.3,
     vector_gops=20.0,
     bandwidth_gb_per_s=12.0,
-    cache_gb_per_s=30.0,
-    cache_kib=8192.0,
     overhead_us=3.0,
     vector_overhead_us=3.0,
     view_us=0.5,
@@ -46,14 +44,15 @@ class Outcome:
 
 def starting_device(name: str, where: Circumstances, block: int, peak_gops: float) -> Device:
     """A device of this machine before anything is fitted; the peak is the best rate that a benchmark attained."""
-    source = f"{where.runtime}, {where.provider}, {where.threads} threads"
+    threads = f"{where.threads} {'thread' if where.threads == 1 else 'threads'}"
+    source = f"{where.runtime}, {where.provider}, {threads}"
     start = msgspec.structs.replace(_START, vector_gops=max(1.0, _VECTOR_SHARE * peak_gops))
     return Device(
         name=name,
         chip=where.machine,
         kind="cpu" if where.provider == "CPUExecutionProvider" else "gpu",
         cores=where.threads,
-        cores_note=f"{where.threads} threads within an operator",
+        cores_note=f"{threads} within an operator",
         native_precision="fp32",
         peak_gops={"fp32": Figure(value=peak_gops, trust="calibrated", source=f"best rate of a benchmark; {source}")},
         bandwidth_gb_per_s=Figure(value=start.bandwidth_gb_per_s, trust="calibrated", source=source),

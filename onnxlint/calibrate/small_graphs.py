@@ -22,6 +22,25 @@ def chain(name: str, op: str, dims: Sequence[int], repeats: int = _REPEATS, **at
     return graph.finish(x)
 
 
+def mixed(name: str, count: int) -> onnx.ModelProto:
+    """Tiny operators of several kinds by turns: what a launch costs where the code before it was another's."""
+    graph = Builder(name)
+    first = x = graph.input(1, 16, 3, 3)
+    turns = (
+        ("Neg", False),
+        ("Add", True),
+        ("Abs", False),
+        ("Mul", True),
+        ("Max", True),
+        ("Sqrt", False),
+        ("Sub", True),
+    )
+    for index in range(count):
+        op, is_binary = turns[index % len(turns)]
+        x = graph.add(op, [x, first] if is_binary else [x])
+    return graph.finish(x)
+
+
 def reshapes(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     """Views between cheap operators, which keep them from being merged."""
     graph = Builder(name)

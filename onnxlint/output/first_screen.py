@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxlint.output.units import count, percent, plural, rate, seconds, seconds_range, size
 from onnxlint.report import Report, Totals
 from onnxlint.text import printable
+from onnxlint.units import count, percent, plural, rate, seconds, seconds_range, size
 
 _BOUND_MEANS = {
     "compute": "computing",

@@ -12,9 +12,9 @@ import msgspec
 
 from onnxlint.output.json import harmless
 from onnxlint.output.profile_rows import Row, rows_of, total_of
-from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
 from onnxlint.report import FormulaInfo, Report
 from onnxlint.text import printable
+from onnxlint.units import count, percent, plural, seconds, seconds_range, size
 
 if TYPE_CHECKING:
     from rich.console import Console

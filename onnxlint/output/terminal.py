@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxlint.output.first_screen import facts, hanging, notes, problems, title, verdict
-from onnxlint.output.units import count, percent, plural, seconds, seconds_range, size
 from onnxlint.report import Layer, Report, ReportedFinding, Totals
 from onnxlint.text import printable
+from onnxlint.units import count, percent, plural, seconds, seconds_range, size
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
 _BOUND_STYLE = {"compute": "green", "memory": "magenta", "overhead": "yellow", "fallback": "red"}

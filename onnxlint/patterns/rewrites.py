@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import FLOAT, INT64, TensorType
 
 _ACTIVATIONS = frozenset({"HardSwish", "Gelu", "Mish", "Elu", "Selu", "Celu", "Softplus", "FastGelu", "QuickGelu"})
 _GATES = frozenset({"HardSigmoid", "Sigmoid"})
@@ -47,6 +47,10 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         shape, wanted = f"{out}/shape", TensorType(INT64, (known.rank,))
         declared = Declare(shape, wanted, is_weight=True)
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
+    if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
+        yield from _as_gemm(graph, node)
+    if name in ("Resize", "Upsample"):
+        yield from _doubled_twice(graph, node)
     if name in _GATES:
         # x·sigmoid(x) is SiLU, x·hardsigmoid(x) HardSwish: an activation, else a gate
         reader = only_reader(graph, out)
@@ -55,7 +59,7 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
             yield Rewrite("SiLU as Relu" if name == "Sigmoid" else "HardSwish as Relu", "lossy", edits)
     if name in _ACTIVATIONS:
         yield Rewrite(f"{name} as Relu", "lossy", (gone, Insert("Relu", (first,), (out,))))
-    if name == "Erf" and (gelu := _gelu(graph, node)) is not None:
+    if name == "Erf" and (gelu := spelled_gelu(graph, node)) is not None:
         source, nodes, result = gelu
         removed = tuple(Remove(member.key) for member in nodes)
         yield Rewrite("GELU as Relu", "lossy", (*removed, Insert("Relu", (source,), (result,))))
@@ -84,6 +88,123 @@ def _mean(graph: Graph, node: Node) -> Iterator[Rewrite]:
             Insert("Flatten", (pooled,), (out,)),
         ),
     )
+
+
+def _as_gemm(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    before, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    if not before.is_known or len(before.dims) < 2:
+        return
+    names = {word: f"{node.outputs[0]}/{word}" for word in ("flat", "rows", "product", "shape")}
+    rows = before.elements // max(1, before.dims[-1])
+    yield Rewrite(
+        "MatMul by a constant as Reshape to 2-D and Gemm",
+        "exact",
+        (
+            Remove(node.key),
+            Declare(names["rows"], TensorType(INT64, (2,)), is_weight=True),
+            Declare(names["shape"], TensorType(INT64, (out.rank,)), is_weight=True),
+            Declare(names["flat"], TensorType(before.dtype, (rows, before.dims[-1]))),
+            Declare(names["product"], TensorType(before.dtype, (rows, out.dims[-1]))),
+            Insert("Reshape", (node.inputs[0], names["rows"]), (names["flat"],)),
+            Insert("Gemm", (names["flat"], node.inputs[1]), (names["product"],)),
+            Insert("Reshape", (names["product"], names["shape"]), node.outputs),
+        ),
+    )
+
+
+def _doubled_twice(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    mode = node.attr("mode", b"nearest")
+    if node.attr("coordinate_transformation_mode", b"asymmetric") == b"align_corners":
+        return
+    if mode != b"nearest" or not before.is_known or before.rank != 4:
+        return
+    if after.dims != (*before.dims[:2], *(size * 4 for size in before.dims[2:])):
+        return
+    names = {word: f"{node.outputs[0]}/{word}" for word in ("scales", "half")}
+    attributes = (("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"))
+    half = (*before.dims[:2], *(size * 2 for size in before.dims[2:]))
+    yield Rewrite(
+        "nearest by 4 as two steps by 2",
+        "exact",
+        (
+            Remove(node.key),
+            Declare(names["scales"], TensorType(FLOAT, (4,)), is_weight=True),
+            Declare(names["half"], TensorType(before.dtype, half)),
+            Insert("Resize", (node.inputs[0], "", names["scales"]), (names["half"],), attributes),
+            Insert("Resize", (names["half"], "", names["scales"]), node.outputs, attributes),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Pixels of each block of 2x2 sliced apart and stacked in the channels, then a convolution."""
+
+    slices: tuple[Node, ...]
+    rewrite: Rewrite
+
+
+def focus(graph: Graph) -> Focus | None:
+    """The slicing of the graph's input in front of its first convolution."""
+    for concat in graph.compute_nodes:
+        if concat.op_type != "Concat" or len(concat.inputs) != 4 or int(concat.attr("axis", 0)) % 4 != 1:
+            continue
+        conv = only_reader(graph, concat.outputs[0])
+        slices: dict[str, Node] = {}
+        paths = [_starts(graph, name, slices) for name in concat.inputs]
+        sources = {source for source, _ in paths}
+        if conv is None or conv.op_type != "Conv" or len(sources) != 1 or len({starts for _, starts in paths}) != 4:
+            continue
+        if any(reader.key not in slices and reader is not concat for reader in _readers(graph, slices.values())):
+            continue
+        [source] = sources
+        whole, part = graph.type_of(source).shape or (), graph.type_of(concat.inputs[0]).shape or ()
+        if [size * 2 for size in part[2:] if size is not None] != list(whole[2:]):
+            continue
+        weight = graph.type_of(conv.inputs[1])
+        if source not in graph.inputs or not weight.is_known or any(len(starts) != 2 for _, starts in paths):
+            continue
+        if int(conv.attr("group", 1)) != 1 or any(step != 1 for step in conv.attr("dilations") or ()):
+            continue
+        if conv.attr("auto_pad", b"NOTSET") not in (b"NOTSET", "NOTSET"):
+            continue
+        wide = f"{conv.inputs[1]}/wide"
+        dims = (weight.dims[0], weight.dims[1] // 4, *(size * 2 for size in weight.dims[2:]))
+        attributes = (
+            ("strides", [int(step) * 2 for step in conv.attr("strides") or (1, 1)]),
+            ("pads", [int(pad) * 2 for pad in conv.attr("pads") or (0, 0, 0, 0)]),
+        )
+        edits: tuple[Edit, ...] = (
+            *(Remove(key) for key in slices),
+            Remove(concat.key),
+            Remove(conv.key),
+            Declare(wide, TensorType(weight.dtype, dims), is_weight=True),
+            Insert("Conv", (source, wide, *conv.inputs[2:]), conv.outputs, attributes),
+        )
+        kernel = "x".join(map(str, dims[2:]))
+        title = f"the slices merged with the first convolution: {kernel}, stride {attributes[0][1][0]}"
+        return Focus(tuple(slices.values()), Rewrite(title, "exact", edits))
+    return None
+
+
+def _readers(graph: Graph, nodes: Iterable[Node]) -> Iterator[Node]:
+    for node in nodes:
+        yield from graph.readers(node.outputs[0])
+
+
+def _starts(graph: Graph, value: str, slices: dict[str, Node]) -> tuple[str, frozenset[tuple[int, int]]]:
+    """What the slices behind a value, each of every second place along one axis, start from: (axis, start) pairs."""
+    starts: set[tuple[int, int]] = set()
+    while (node := graph.producer(value)) is not None and node.op_type == "Slice" and len(node.inputs) == 5:
+        known = [graph.values.get(name) for name in (node.inputs[1], node.inputs[3], node.inputs[4])]
+        given = [array.reshape(-1).tolist() for array in known if array is not None]
+        if len(given) < 3 or any(step != 2 for step in given[2]) or not {*given[0]} <= {0, 1}:
+            break
+        starts |= {(int(axis) % 4, int(start)) for start, axis in zip(given[0], given[1], strict=True)}
+        slices[node.key] = node
+        value = node.inputs[0]
+    return value, frozenset(starts)
 
 
 def _clipped(graph: Graph, node: Node) -> Iterator[Edit]:
@@ -124,7 +245,7 @@ def _sliced(graph: Graph, node: Node) -> Iterator[Edit]:
     yield Insert("Reshape", (cut, shape), (out,))
 
 
-def _gelu(graph: Graph, erf: Node) -> tuple[str, list[Node], str] | None:
+def spelled_gelu(graph: Graph, erf: Node) -> tuple[str, list[Node], str] | None:
     """x·½·(1 + erf(x/√2)) spelled out: its x, its nodes, its result."""
     scaled = graph.producer(erf.inputs[0])
     if scaled is None or scaled.op_type not in ("Div", "Mul") or only_reader(graph, scaled.outputs[0]) is not erf:

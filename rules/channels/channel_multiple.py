@@ -11,11 +11,13 @@ that computes 16 at once. MobileDets (arXiv 2004.14525) and the vendors' guides 
 the profile says `internal`, the machine pads by itself; where it says `cliff`, unaligned shapes run slower.
 
 ## How to fix
-Round the widths down, or fill the channels that are paid for already, and retrain: both are priced, each width rounded
-by itself. On `cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
+Choose multiples near the widths, and retrain. What the fault is worth is the time of the padding, which the message
+states; a narrower network gains more, but by giving up channels. The fix priced is the rounding, some widths up and
+some down, that saves most without saving more than the padding takes; where no rounding does, there is none. On
+`cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
 Silent when padding takes less than 1 % of the latency; on kernels that wait for memory or the launch, whose time the
 padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image
-(CHN003) and the number of classes, which nobody chooses.
+and the number of classes, which nobody chooses.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ from onnxlint.latency import channels_of
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
-from onnxlint.whatif import apply
+from onnxlint.whatif import apply, saving
 
 RULE = Rule(code="CHN001", name="channel-multiple", severity="warning")
 _LEAST_SHARE = 0.01
 _MAX_WIDTHS = 4
+_ROUND_DOWN = (1.0, 0.75, 0.5, 0.25, 0.1)
 _HEAD = UNARY | {"Flatten", "Reshape", "Squeeze", "Softmax", "LogSoftmax", "Add", "ReduceMean", "GlobalAveragePool"}
 
 
@@ -45,7 +48,6 @@ def check(ctx: Context) -> Iterator[Finding]:
     wasted: dict[str, float] = {}
     widths: Counter[int] = Counter()
     lost: dict[int, float] = {}
-    of_layers = 0.0
     for kernel, bound, seconds in zip(ctx.kernels, ctx.analysis.bounds, ctx.times.mean(axis=1), strict=True):
         node = kernel.main
         if bound != "compute" or kernel.on_host or kernel.kernel_class == "grouped":
@@ -54,50 +56,82 @@ def check(ctx: Context) -> Iterator[Finding]:
         if not unaligned:
             continue
         wasted[node.key] = share * float(seconds)
-        of_layers += float(seconds)
         widths.update(set(unaligned))
         for width in set(unaligned):
-            lost[width] = lost.get(width, 0.0) + share * float(seconds)
+            lost[width] = lost.get(width, 0.0) + share * float(seconds) / len(set(unaligned))
     total = sum(wasted.values())
     if not wasted or total < _LEAST_SHARE * ctx.total_s:
         return
     worst = sorted(lost, key=lambda width: -lost[width])
     multiple = _multiple(ctx)
-    up, down = _rounding(multiple)
-    is_cliff = ctx.device.alignment.mode == "cliff"
-    named = ", ".join(f"{width} to {down(width)} or {up(width)}" for width in worst[:_MAX_WIDTHS])
-    fixes = [
-        Fix(
-            f"fill the channels up to multiples of {multiple}",
-            "exact" if is_cliff else "lossy",
-            _retyped(ctx.graph, set(widths), up),
-        )
-    ]
-    if not is_cliff:
-        fixes.append(
-            Fix(f"round the channels down to multiples of {multiple}", "lossy", _retyped(ctx.graph, set(widths), down))
-        )
+    named = "; ".join(_named(width, multiple) for width in worst[:_MAX_WIDTHS])
+    layers = _layers(len(wasted))
+    computes = "compute" if len(wasted) > 1 else "computes"
     yield Finding(
         message=(
-            f"{len(wasted)} layers compute padding for {total / of_layers:.0%} of their time: "
-            f"{worst[0]} channels cost as {up(worst[0])} in {widths[worst[0]]} of them"
+            f"{layers} {computes} padding: {total * 1e3:.3g} ms = {total / ctx.total_s:.1%} of the latency; "
+            f"{worst[0]} channels cost as {_up(worst[0], multiple)}"
         ),
-        suggestion=f"When retraining, choose multiples of {multiple}: {named} channels.",
+        suggestion=f"When retraining, choose multiples of {multiple}: {named}.",
         nodes=tuple(sorted(wasted, key=lambda key: -wasted[key])),
         places=len(wasted),
-        fixes=tuple(fix for fix in fixes if _is_costed(ctx, fix.edits)),
+        fixes=tuple(_fixes(ctx, set(widths), multiple, total)),
         details=tuple(
-            f"{width} channels in {widths[width]} layers: {lost[width] * 1e3:.3g} ms of padding" for width in worst
+            f"{width} channels in {_layers(widths[width])}: {lost[width] * 1e3:.3g} ms of padding" for width in worst
         ),
     )
 
 
+def _fixes(ctx: Context, widths: set[int], multiple: int, padding: float) -> Iterator[Fix]:
+    """Aligned widths: those that save most, but no more than the padding takes, since the rest would be real channels.
+
+    Filling the channels comes first where it is exact.
+    """
+    if ctx.device.alignment.mode == "cliff":
+        edits = _retyped(ctx.graph, widths, lambda width: _up(width, multiple))
+        if _is_costed(ctx, edits) and _saving(ctx, edits) > 0:
+            yield Fix(f"fill the channels up to multiples of {multiple}", "exact", edits)
+        return
+    best: tuple[float, Fix] | None = None
+    tried: set[tuple[int, ...]] = set()
+    for most in _ROUND_DOWN:
+        rounded = {width: _rounded(width, multiple, most) for width in widths}
+        if tuple(rounded.values()) in tried:
+            continue
+        tried.add(tuple(rounded.values()))
+        edits = _retyped(ctx.graph, widths, rounded.__getitem__)
+        saved = _saving(ctx, edits) if _is_costed(ctx, edits) else 0.0
+        if 0 < saved <= padding and (best is None or saved > best[0]):
+            best = (saved, Fix(f"round the channels to multiples of {multiple}, some up, some down", "lossy", edits))
+    if best is not None:
+        yield best[1]
+
+
+def _saving(ctx: Context, edits: tuple[Edit, ...]) -> float:
+    return float(saving(ctx.analysis, edits).mean())
+
+
+def _rounded(width: int, multiple: int, most: float) -> int:
+    """Down where the width is above a multiple by at most that part of one, else up."""
+    down = width // multiple * multiple
+    return down if down and width - down <= most * multiple else _up(width, multiple)
+
+
+def _up(width: int, multiple: int) -> int:
+    return -(-width // multiple) * multiple
+
+
+def _named(width: int, multiple: int) -> str:
+    down = width // multiple * multiple
+    return f"{width} to {down} or {_up(width, multiple)}" if down else f"{width} to {_up(width, multiple)}"
+
+
+def _layers(count: int) -> str:
+    return f"{count} layers" if count > 1 else "one layer"
+
+
 def _multiple(ctx: Context) -> int:
     return math.lcm(ctx.device.alignment.input_channels, ctx.device.alignment.output_channels)
-
-
-def _rounding(multiple: int) -> tuple[Callable[[int], int], Callable[[int], int]]:
-    return (lambda width: -(-width // multiple) * multiple), (lambda width: max(multiple, width // multiple * multiple))
 
 
 def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Finding, Fix
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
 from onnxlint.whatif import alone
 
 RULE = Rule(code="CHN002", name="low-channel-separable", severity="warning")
@@ -75,16 +76,18 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 def _finding(pairs: list[_Pair], merges: bool) -> Finding:
     macs, plain = sum(pair.macs for pair in pairs), sum(pair.plain_macs for pair in pairs)
-    how = "merge them, the outputs stay the same" if merges else "the map between them is never written"
+    how = "merge each pair: same outputs" if merges else "the map between is never written"
+    is_one = len(pairs) == 1
     return Finding(
-        message=f"{len(pairs)} depthwise-separable pairs are slower here than plain convolutions",
-        suggestion=f"Plain convolutions: {macs / 1e6:.1f} M MACs become {plain / 1e6:.1f} M, {how}.\n"
-        f"The pair that pays most: {pairs[0]}.",
+        message=f"{plural(len(pairs), 'depthwise-separable pair')} {'is' if is_one else 'are'} slower here than "
+        f"{'a plain convolution' if is_one else 'plain convolutions'}",
+        suggestion=f"{macs / 1e6:.1f} M MACs become {plain / 1e6:.1f} M; {how}.\n"
+        f"{'The pair' if is_one else 'The pair that pays most'}: {pairs[0]}.",
         nodes=tuple(key for pair in pairs for key in (pair.depthwise.node.key, pair.pointwise.node.key)),
         places=len(pairs),
         fixes=(
             Fix(
-                f"plain convolutions in place of {len(pairs)} depthwise-separable pairs",
+                f"plain convolutions in place of {plural(len(pairs), 'depthwise-separable pair')}",
                 "exact" if merges else "lossy",
                 tuple(edit for pair in pairs for edit in pair.swap.edits),
             ),

@@ -3,8 +3,8 @@
 ## What it does
 Adds up, over all depthwise convolutions, the time above what their multiply-accumulates would take at the rate of
 dense convolutions on this device; the launch itself is not counted. It is a warning where that is 5 % of the latency
-or more under every parameter set that agrees with the published measurements of the device, an info where only some
-of the sets say so, and nothing below.
+or more under every parameter set that agrees with the published measurements of the device and a fused block pays, an
+info where only some of the sets say so or nothing pays, and nothing below.
 
 ## Why it costs
 A depthwise convolution uses each input value K² times and shares nothing between channels: a wide multiply-accumulate
@@ -34,8 +34,10 @@ import numpy as np
 from onnxlint.device import KERNEL_CLASSES
 from onnxlint.finding import Finding, Fix
 from onnxlint.kernels import Kernel
+from onnxlint.latency import Seconds
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
 from onnxlint.whatif import alone
 
 RULE = Rule(code="CNV001", name="depthwise-on-accelerator", severity="warning")
@@ -64,18 +66,23 @@ def check(ctx: Context) -> Iterator[Finding]:
     blocks, saved = _fused(ctx, indices)
     pays = saved >= MIN_GAIN * ctx.total_s
     total_macs = sum(cost.macs for cost in analysis.kernel_costs) or 1
+    taken = analysis.seconds(indices).mean() / ctx.total_s
     yield Finding(
-        message=f"{len(found)} depthwise convolutions: {100 * analysis.seconds(indices).mean() / ctx.total_s:.0f} % of "
-        f"the time for {100 * macs / total_macs:.0f} % of the MACs",
-        suggestion=f"{100 * share.min():.0f}-{100 * share.max():.0f} % of the latency is above what these MACs take at "
-        "dense efficiency.\n"
-        + (_advice(ctx, blocks) if pays else "Fusing expand and depthwise pays in no block here."),
+        message=f"{plural(len(found), 'depthwise convolution')}: {100 * taken:.0f} % of the "
+        f"time for {100 * macs / total_macs:.0f} % of the MACs",
+        suggestion=f"At dense efficiency their MACs would take {_range(share)} % of the latency less: not all can "
+        "be saved.\n" + (_advice(ctx, blocks) if pays else "Fusing expand and depthwise pays in no block here."),
         nodes=tuple(ctx.kernels[index].main.key for index in indices),
         places=len(found),
         fixes=_fixes(blocks) if pays else (),
-        severity="warning" if share.min() >= MIN_SHARE else "info",
+        severity="warning" if pays and share.min() >= MIN_SHARE else "info",
         details=tuple(_describe(ctx, block) for block in blocks[:_LISTED]) if pays else (),
     )
+
+
+def _range(share: Seconds) -> str:
+    low, high = f"{100 * share.min():.0f}", f"{100 * share.max():.0f}"
+    return low if low == high else f"{low}-{high}"
 
 
 def _depthwise(ctx: Context, kernel: Kernel) -> ConvSizes | None:
@@ -110,11 +117,14 @@ def _fused(ctx: Context, indices: list[int]) -> tuple[list[Swap], float]:
 
 def _fixes(blocks: list[Swap]) -> tuple[Fix, ...]:
     edits = tuple(edit for block in blocks for edit in block.edits)
-    return (Fix(f"fuse expand and depthwise into one convolution in {len(blocks)} blocks", "lossy", edits),)
+    return (Fix(f"fuse expand and depthwise into one convolution in {plural(len(blocks), 'block')}", "lossy", edits),)
 
 
 def _advice(ctx: Context, blocks: list[Swap]) -> str:
-    return f"Fused inverted bottlenecks pay in {len(blocks)} blocks, most in {_describe(ctx, blocks[0])}."
+    most = _describe(ctx, blocks[0])
+    if len(blocks) == 1:
+        return f"A fused inverted bottleneck pays in 1 block: {most}."
+    return f"Fused inverted bottlenecks pay in {len(blocks)} blocks, most in {most}."
 
 
 def _describe(ctx: Context, block: Swap) -> str:

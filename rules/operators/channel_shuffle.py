@@ -113,7 +113,7 @@ def _flat(edits: Iterable[list[Edit]]) -> tuple[Edit, ...]:
 
 
 def _short(reason: str) -> str:
-    return reason.split(": ")[0]
+    return reason.split("; ")[0]
 
 
 _UNIT = """

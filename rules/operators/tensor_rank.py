@@ -12,9 +12,10 @@ cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
 
 ## How to fix
 Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
-reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. It is priced where the device runs these;
-three separate products (the weight cut into three) need no Split at all. A window partition of [N, H/w, w, W/w, w, C]
-is one 4-D step: [N·H/w, w, W/w, w·C] with the middle two swapped. Neither needs retraining.
+reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of
+[N, H/w, w, W/w, w, C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped. LRN that an export spelled
+out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs every operator
+that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
 Silent on devices without a limit, and where the operator does not run there at any rank.
 """
 
@@ -26,16 +27,18 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding, Fix
 from onnxlint.graph import Node
 from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.joined_dims import joined_dims, joined_edits
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import exceeds_rank
+from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
 
 RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for the packed heads, one for everything else."""
-    table, limit = ctx.analysis.target.table, ctx.device.operators.max_rank
+    """One finding for the packed heads, one for LRN spelled out, one for windows, one for everything else."""
+    table, limit, name = ctx.analysis.target.table, ctx.device.operators.max_rank, ctx.device.name
     high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
     if not high or limit is None:
         return
@@ -47,46 +50,70 @@ def check(ctx: Context) -> Iterator[Finding]:
     if packed:
         first = packings[0]
         edits = tuple(edit for found in packings for edit in four_dimensional(ctx.graph, found))
-        title = f"split the packed heads on their last axis first: 4-D in {len(packings)} places"
         columns = "" if first.is_outer else " (after reordering the product's columns)"
         width = ctx.graph.type_of(first.source).shape or ()
         yield _finding(
             ctx,
             packed,
             len(packings),
-            f"attention heads packed in 5-D in {len(packings)} places: {ctx.device.name} holds at most {limit}-D",
+            f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
             f"Split {_x(width)} in {len(first.parts)} on the last axis{columns}, then each part\n"
             f"to {_x(first.shape)}, transposed by {first.perm}. Exact: no retraining.",
-            (Fix(title, "exact", edits),) if ctx.runs(edits) else (),
+            Fix(f"split the packed heads on their last axis first: 4-D in {_places(len(packings))}", "exact", edits),
+        )
+    lrns = [found for found in spelled_lrns(ctx.graph) if any(node.key in high for node in found.nodes)]
+    if lrns:
+        nodes = [node for found in lrns for node in found.nodes]
+        for node in nodes:
+            high.pop(node.key, None)
+        edits = tuple(edit for found in lrns for edit in found.edits)
+        yield _finding(
+            ctx,
+            [node for node in nodes if ctx.support(node).status == "unsupported"],
+            len(lrns),
+            f"LRN spelled out with a 5-D pool in {_places(len(lrns))}: {name} holds at most {limit}-D",
+            "Export each as one LRN. Exact: no retraining.",
+            Fix(f"one LRN each in {_places(len(lrns))}", "exact", edits),
+        )
+    windows = [found for found in joined_dims(ctx.graph, limit) if any(node.key in high for node in found.nodes)]
+    if windows:
+        nodes = [high.pop(node.key) for found in windows for node in found.nodes if node.key in high]
+        edits = tuple(edit for found in windows for edit in joined_edits(ctx.graph, found, limit))
+        dims = len(ctx.graph.type_of(windows[0].nodes[1].inputs[0]).dims)
+        yield _finding(
+            ctx,
+            nodes,
+            len(windows),
+            f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
+            f"Join the dims that move together: {_x(windows[0].shape)} transposed by {windows[0].perm}, and so on.\n"
+            "Exact: no retraining.",
+            Fix(f"the dims that move together joined: {limit}-D in {_places(len(windows))}", "exact", edits),
         )
     if high:
         nodes = list(high.values())
         ranks = max(_rank(ctx, node) for node in nodes)
-        yield _finding(
-            ctx,
-            nodes,
-            len(nodes),
-            f"tensors of up to {ranks} dims in {len(nodes)} places: {ctx.device.name} holds at most {limit}-D",
-            "Join the dims that move together: a window partition of [N, H/w, w, W/w, w, C] is\n"
-            "[N*H/w, w, W/w, w*C] with its middle dims swapped, in 4-D.",
-            (),
-        )
+        message = f"tensors of up to {ranks} dims in {_places(len(nodes))}: {name} holds at most {limit}-D"
+        yield _finding(ctx, nodes, len(nodes), message, "", None)
 
 
-def _finding(
-    ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fixes: tuple[Fix, ...]
-) -> Finding:
+def _finding(ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None) -> Finding:
+    """The fix with its advice only where the device runs it."""
+    runs = fix is not None and ctx.runs(fix.edits)
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
     return Finding(
         message=message,
-        suggestion=suggestion,
+        suggestion=suggestion if runs else f"No form of this in fewer dims is known to run on {ctx.device.name}.",
         nodes=tuple(node.key for node in nodes),
         places=places,
-        fixes=fixes,
+        fixes=(fix,) if fix is not None and runs else (),
         severity="error" if hosted else "warning",
         details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
     )
+
+
+def _places(count: int) -> str:
+    return f"{count} places" if count > 1 else "one place"
 
 
 def _rank(ctx: Context, node: Node) -> int:

@@ -13,9 +13,10 @@ says so (`onnxlint device NAME`). The time shown is that of the kernels at fault
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced: exact ones (HardSwish as Mul, Add
 and Clip; a mean over height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a
-Slice), and lossy ones that need retraining (GELU, SiLU or HardSwish as Relu). It is offered only if the device runs
-what it introduces. For the rest there is no price: replace the operator in the architecture, or move it behind the
-network's end, so that one crossing is left.
+Slice; MatMul by a constant as Gemm; nearest by 4 in two steps; Focus slices merged with the first convolution), and
+lossy ones that need retraining (GELU, SiLU or HardSwish as Relu). It is offered only if the device runs what it
+introduces; else the finding says that no form is known. It is an error where the operator alone cuts the network, or
+takes 0.5 % of the latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -24,85 +25,192 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Finding, Fix
-from onnxlint.graph import Node
+from onnxlint.finding import Finding, Fix, Severity
+from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.placement import exceeds_rank
-from onnxlint.patterns.rewrites import Rewrite, rewrites
+from onnxlint.patterns.rewrites import Rewrite, focus, rewrites, spelled_gelu
+from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
 
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
+_MAX_BROKEN = 2
+_LEAST_SHARE = 0.005
+_GELU = "GELU spelled with Erf"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for each operator that leaves the device, one for all of which nothing is known."""
-    table, shuffled = ctx.analysis.target.table, None
+    """One finding for each operator that leaves the device, one for the small ones, one for the unknown ones."""
+    table = ctx.analysis.target.table
+    explained: set[str] | None = None
+    activations: dict[str, str] = {}
     leaving: dict[str, list[Node]] = {}
+    places: dict[str, int] = {}
     unknown: list[Node] = []
     for node in ctx.graph.compute_nodes:
         status = ctx.support(node).status
         if status == "unknown":
             unknown.append(node)
         elif status == "unsupported" and not exceeds_rank(ctx.graph, table, node):
-            if shuffled is None:
-                shuffled = {member.key for found in channel_shuffles(ctx.graph) for member in found.nodes}
-            if node.key not in shuffled:
-                leaving.setdefault(node.qualified_op, []).append(node)
-    for operator, nodes in leaving.items():
-        yield _leaves(ctx, operator, nodes)
+            if explained is None:
+                explained = _explained(ctx)
+                activations = _activations(ctx.graph)
+            if node.key not in explained:
+                leaving.setdefault(activations.get(node.key, node.qualified_op), []).append(node)
+    for group, nodes in leaving.items():
+        places[group] = sum(node.op_type == "Erf" for node in nodes) or len(nodes) if group == _GELU else len(nodes)
+    causes: dict[int, set[str]] = {}
+    for group, nodes in leaving.items():
+        for node in nodes:
+            causes.setdefault(ctx.analysis.placement.level[node.key], set()).add(group)
+    for node in ctx.graph.compute_nodes:
+        if (explained and node.key in explained) or exceeds_rank(ctx.graph, table, node):
+            causes.setdefault(ctx.analysis.placement.level[node.key], set()).add("")
+    alone = {next(iter(groups)) for groups in causes.values() if len(groups) == 1}
+    small = [
+        group
+        for group, nodes in leaving.items()
+        if ctx.device.host and group not in alone and ctx.share(nodes) < _LEAST_SHARE
+    ]
+    for group, nodes in leaving.items():
+        if group not in small or len(small) == 1:
+            yield _leaves(ctx, group, nodes, places[group], "info" if group in small else "error")
+    if len(small) > 1:
+        yield _small(ctx, [node for group in small for node in leaving[group]])
     if unknown:
         yield _unknown(ctx, unknown)
 
 
-def _leaves(ctx: Context, operator: str, nodes: list[Node]) -> Finding:
+def _explained(ctx: Context) -> set[str]:
+    """The nodes of which OPS002 and OPS003 speak."""
+    table = ctx.analysis.target.table
+    found = {node.key for shuffle in channel_shuffles(ctx.graph) for node in shuffle.nodes}
+    for lrn in spelled_lrns(ctx.graph):
+        if any(exceeds_rank(ctx.graph, table, node) for node in lrn.nodes):
+            found |= {node.key for node in lrn.nodes}
+    return found
+
+
+def _activations(graph: Graph) -> dict[str, str]:
+    """The nodes of each GELU that is spelled out, so that it counts as one."""
+    found: dict[str, str] = {}
+    for node in graph.compute_nodes:
+        gelu = spelled_gelu(graph, node) if node.op_type == "Erf" else None
+        if gelu is not None:
+            found |= {member.key: _GELU for member in gelu[1]}
+    return found
+
+
+def _leaves(ctx: Context, group: str, nodes: list[Node], places: int, severity: Severity) -> Finding:
     placement, name = ctx.analysis.placement, ctx.device.name
-    many = f"{len(nodes)} {operator}" if len(nodes) > 1 else operator
+    many = f"{places} {group}" if places > 1 else group
+    reasons = Counter(ctx.support(node).reason for node in nodes)
     if ctx.device.host:
-        cut = len({placement.level[node.key] for node in nodes})
-        leave = "leave" if len(nodes) > 1 else "leaves"
-        message = f"{many} {leave} {name}: in {cut} of {placement.host_partitions} partitions on the {ctx.device.host}"
+        cut, total = len({placement.level[node.key] for node in nodes}), placement.host_partitions
+        where = f"{cut} of {total} partitions" if total > 1 else "the only partition"
+        message = f"{many} {'leave' if places > 1 else 'leaves'} {name}: in {where} on the {ctx.device.host}"
     else:
         message = f"{many} can't run on {name}, and it has no host to run it"
-    reasons = Counter(ctx.support(node).reason for node in nodes)
     fixes = tuple(_fixes(ctx, nodes))
-    why = next(iter(reasons))
-    advice = "; ".join(fix.title for fix in fixes) or "use an operator that it has, or move it to the network's end"
     return Finding(
         message=message,
-        suggestion=f"{why}.\n{advice}",
+        suggestion="; ".join(fix.title for fix in fixes) or _advice(ctx, nodes[0]),
         nodes=tuple(node.key for node in nodes),
-        places=len(nodes),
+        places=places,
         fixes=fixes,
-        details=tuple(f"{count}x {reason}" for reason, count in reasons.most_common()),
+        severity=severity,
+        details=tuple(_told(name, reasons)),
     )
+
+
+def _told(device: str, reasons: Counter[str]) -> Iterator[str]:
+    """Each limit once, with what breaks it; that the operator does not run at all is in the message."""
+    broken: dict[str, list[str]] = {}
+    count: Counter[str] = Counter()
+    for reason, many in reasons.most_common():
+        limit, _, here = reason.partition("; here ")
+        if here or not reason.endswith(f"does not run on {device}"):
+            broken.setdefault(limit, []).append(here)
+            count[limit] += many
+    for limit, told in broken.items():
+        more = f" and {len(told) - _MAX_BROKEN} more" if len(told) > _MAX_BROKEN else ""
+        here = f"; here {', '.join(told[:_MAX_BROKEN])}{more}" if told[0] else ""
+        yield f"{f'{count[limit]}x ' if count[limit] > 1 else ''}{limit}{here}"
 
 
 def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     """Each rewrite in all the places that it fits, if the device runs it."""
     found: dict[str, list[Rewrite]] = {}
-    for node in nodes:
+    sliced = focus(ctx.graph) if nodes[0].op_type == "Slice" else None
+    if sliced is not None and {node.key for node in nodes} >= {node.key for node in sliced.slices}:
+        found[sliced.rewrite.title] = [sliced.rewrite]
+    erfs = [node for node in nodes if node.op_type == "Erf"]
+    for node in erfs or nodes:
         for rewrite in rewrites(ctx.graph, node):
             found.setdefault(rewrite.title, []).append(rewrite)
     for title, places in found.items():
         edits = tuple(edit for rewrite in places for edit in rewrite.edits)
         if ctx.runs(edits):
-            where = f" in {len(places)} of {len(nodes)} places" if len(places) < len(nodes) else ""
+            of = len(erfs or nodes)
+            is_part = len(places) < of and (sliced is None or places != [sliced.rewrite])
+            where = f" in {len(places)} of {of} places" if is_part else ""
             yield Fix(title + where, places[0].safety, edits)
 
 
-def _unknown(ctx: Context, nodes: list[Node]) -> Finding:
+def _advice(ctx: Context, node: Node) -> str:
+    """What to do where no edit of the graph mends it."""
+    kernel, strides = node.attr("kernel_shape"), node.attr("strides")
+    conditions = [condition for condition in ctx.device.operators.conditional if condition.op == node.op_type]
+    if node.op_type == "Slice" and (sliced := focus(ctx.graph)) is not None and node in sliced.slices:
+        return "Do the slicing in preprocessing (exact)."
+    if node.op_type == "Conv" and kernel and strides and list(kernel) == list(strides):
+        return "Cut the patches in preprocessing, each into the channels, and convolve them 1x1 (exact)."
+    if node.op_type in ("Resize", "Upsample"):
+        scales = next((condition.integer_scales for condition in conditions if condition.integer_scales), None)
+        modes = next((condition.modes for condition in conditions if condition.modes), None)
+        if scales and modes:
+            known = f"{' or '.join(modes)} by {', '.join(map(str, scales))}"
+            return f"Resize by what it has: {known}, if need be in several steps."
+    return f"No form of it that {ctx.device.name} runs is known."
+
+
+def _small(ctx: Context, nodes: list[Node]) -> Finding:
     operators = Counter(node.qualified_op for node in nodes)
-    names = ", ".join(name for name, _ in operators.most_common(_MAX_NAMES))
-    more = f" and {len(operators) - _MAX_NAMES} more" if len(operators) > _MAX_NAMES else ""
+    many = f"{len(nodes)} small operators ({_listed(operators)})"
     return Finding(
-        message=f"whether {ctx.device.name} runs {names}{more} is not public",
-        suggestion=f"{len(nodes)} nodes are priced as if they ran there: try them in the vendor's toolchain first.",
+        message=f"{many} leave {ctx.device.name}",
+        suggestion=f"Each takes below {_LEAST_SHARE:.1%} of the latency beside others that leave: mend those first.",
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         severity="info",
         details=tuple(f"{count}x {name}" for name, count in operators.most_common()),
     )
+
+
+def _unknown(ctx: Context, nodes: list[Node]) -> Finding:
+    operators, name = Counter(node.qualified_op for node in nodes), ctx.device.name
+    hosted = sum(node.key in ctx.analysis.placement.on_host for node in nodes)
+    many, verb = (f"{len(nodes)} nodes", "are") if len(nodes) > 1 else ("one node", "is")
+    if hosted == len(nodes):
+        priced = f"{many} {verb} priced on the host, beside what leaves {name}"
+    elif hosted:
+        priced = f"{hosted} of {many} are priced on the host, the others as if they ran there"
+    else:
+        priced = f"{many} {verb} priced as if {'they' if len(nodes) > 1 else 'it'} ran there"
+    return Finding(
+        message=f"whether {name} runs {_listed(operators)} is not public",
+        suggestion=f"{priced}:\ntry {'them' if len(nodes) > 1 else 'it'} in the vendor's toolchain first.",
+        nodes=tuple(node.key for node in nodes),
+        places=len(nodes),
+        severity="info",
+        details=tuple(f"{count}x {op}" for op, count in operators.most_common()) if len(operators) > 1 else (),
+    )
+
+
+def _listed(operators: Counter[str]) -> str:
+    names = ", ".join(name for name, _ in operators.most_common(_MAX_NAMES))
+    return f"{names} and {len(operators) - _MAX_NAMES} more" if len(operators) > _MAX_NAMES else names
 
 
 _SWISH = """

@@ -13,14 +13,17 @@ to 66.3 images a second). What the device computes inside a convolution's kernel
 counted.
 
 ## How to fix
-Exact: an activation behind a Concat moves before it, into the convolutions that feed it. With retraining: an
-activation that the device does not fuse becomes one that it does; the ReLU behind a shortcut's Add, which no
-convolution takes in where residual sums are not fused, is left out. Each is priced for all its places together.
+Exact: parallel linear branches (convolutions, their BatchNormalizations, the identity) of one input that are summed
+merge into one convolution, the largest of them (RepVGG's re-parameterisation, arXiv 2101.03697); an activation behind
+a Concat moves before it, into the convolutions that feed it. With retraining: an activation that the device does not
+fuse becomes one that it does; the ReLU behind a shortcut's Add, which no convolution takes in where residual sums are
+not fused, is left out. Each is priced for all its places together, and offered where it saves at least a tenth of what
+is at stake.
 
 ## Where it is silent
 Below 5 % of the latency; on what runs on the host (OPS001); on depthwise convolutions, which the paper counts here
-too (CNV001). Where nothing can vanish it is an info: fewer shortcuts and concatenations are a matter of the
-architecture.
+too (CNV001). An info where no such change is known (fewer shortcuts and concatenations are a matter of the
+architecture), and where one that needs retraining saves less than a tenth of the latency.
 """
 
 from __future__ import annotations
@@ -28,19 +31,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Edit, Finding, Fix, Insert, Reconnect, Remove
+from onnxlint.finding import Edit, Finding, Fix, Insert, Reconnect, Remove, Safety
+from onnxlint.gains import gain, gaining
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, Kernel
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.parallel import Merge, merges
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
 
 RULE = Rule(code="G4", name="element-wise-cost", severity="warning")
 
 MIN_SHARE = 0.05
 """The part of the latency from which they are reported."""
+MIN_COVERED = 0.1
+"""The part of what is at stake that a change must save to be offered."""
+MIN_LOSSY_GAIN = 0.1
+"""The part of the latency that a change which needs retraining must save to be a warning."""
 _COPIES = frozenset({"Concat", "Split", "Slice"})
 _COUNTED = ELEMENTWISE | _COPIES | {"BatchNormalization"}
+_CURVED = frozenset(
+    {
+        *("Sigmoid", "HardSigmoid", "Tanh", "Erf", "Softplus", "Softsign", "HardSwish", "Swish", "Mish", "Gelu"),
+        *("Elu", "Selu", "Celu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Clip", "QuickGelu", "FastGelu", "BiasGelu"),
+    }
+)
+"""What makes a few element-wise operators an activation."""
+_MAX_ACTIVATION = 8
 _LISTED = 6
 
 
@@ -57,26 +75,36 @@ def check(ctx: Context) -> Iterator[Finding]:
     for index in own:
         kinds[ctx.kernels[index].label] += int(1e9 * ctx.times[index].mean())
     parts = ", ".join(f"{kind} {100 * t / 1e9 / ctx.total_s:.1f} %" for kind, t in kinds.most_common(3))
-    fixes = tuple(_fixes(ctx, [ctx.kernels[index] for index in own]))
-    remedy = "; ".join(fix.title for fix in fixes) if fixes else "none of them can be fused or moved into a convolution"
+    keys = {ctx.kernels[index].main.key for index in own}
+    merged = list(merges(ctx.graph))
+    if not any(node.key in keys for merge in merged for node in merge.nodes):
+        merged = []
+    fixes = gaining(ctx.analysis, _fixes(ctx, [ctx.kernels[index] for index in own], merged), MIN_COVERED * seconds)
+    nodes = [ctx.kernels[index].main.key for index in own]
+    if fixes:
+        nodes += [node.key for merge in merged for node in merge.nodes if node.key not in keys]
+    is_exact = any(fix.safety == "exact" for fix in fixes)
+    is_pressing = is_exact or any(gain(ctx.analysis, fix) > MIN_LOSSY_GAIN * ctx.total_s for fix in fixes)
     ranked = sorted(own, key=lambda index: -float(ctx.times[index].mean()))
     yield Finding(
-        message=f"{len(own)} element-wise kernels of their own: {100 * share:.0f} % of the time, "
-        f"{100 * moved_own / moved:.0f} % of the memory traffic",
-        suggestion=f"By kind, of the latency: {parts}.\nCould vanish: {remedy}.",
-        nodes=tuple(ctx.kernels[index].main.key for index in own),
+        message=f"{plural(len(own), 'element-wise kernel')} of {'its' if len(own) == 1 else 'their'} own: "
+        f"{100 * share:.0f} % of the time, {100 * moved_own / moved:.0f} % of the memory traffic",
+        suggestion=f"By kind, of the latency: {parts}.\nCould vanish: {'; '.join(fix.title for fix in fixes)}."
+        if fixes
+        else f"Could vanish: none found ({parts} of the latency).",
+        nodes=tuple(nodes),
         places=len(own),
         fixes=fixes,
-        severity=None if fixes else "info",
-        details=tuple(f"{ctx.kernels[i].main.key}: {ctx.kernels[i].label}" for i in ranked[:_LISTED]),
+        severity=None if is_pressing else "info",
+        details=tuple(f"{ctx.kernels[i].main.key}: {ctx.kernels[i].label}" for i in ranked[:_LISTED]) if fixes else (),
     )
 
 
-def _fixes(ctx: Context, kernels: list[Kernel]) -> Iterator[Fix]:
+def _fixes(ctx: Context, kernels: list[Kernel], merged: list[Merge]) -> Iterator[Fix]:
     fusable = frozenset(ctx.device.fusion.epilogue)
     main_of = {node.key: kernel.main for kernel in ctx.kernels for node in kernel.nodes}
     moved: list[tuple[Edit, ...]] = []
-    swapped: list[tuple[Edit, ...]] = []
+    swapped: dict[str, tuple[Edit, ...]] = {}
     dropped: list[tuple[Edit, ...]] = []
     for node in (kernel.main for kernel in kernels):
         before = ctx.graph.producer(node.inputs[0])
@@ -87,18 +115,26 @@ def _fixes(ctx: Context, kernels: list[Kernel]) -> Iterator[Fix]:
             moved.append(_before_concat(before, node))
         elif before.op_type == "Add" and alone and node.op_type in ("Relu", "Clip", "LeakyRelu", "PRelu"):
             dropped.append((Remove(node.key), Reconnect(node.outputs[0], before.outputs[0])))
-        elif "Relu" in fusable and before.key in main_of and main_of[before.key].op_type in ANCHORS:
-            swapped += _as_relu(ctx.graph, node)
-    yield from _fix(moved, "activations moved before the Concat", "exact")
-    yield from _fix(swapped, "activations replaced by Relu, which is fused here", "lossy")
-    yield from _fix(dropped, "activations behind a shortcut's Add left out", "lossy")
+        elif "Relu" not in fusable or node.inputs[0] in swapped:
+            continue
+        elif before.key in main_of and main_of[before.key].op_type in ANCHORS:
+            swapped[node.inputs[0]] = _as_relu(ctx.graph, node.inputs[0])
+    yield from _fix(
+        [merge.edits(ctx.graph, RULE.code) for merge in merged],
+        "sum",
+        "of parallel linear branches merged into one convolution (re-parameterisation)",
+        "exact",
+    )
+    yield from _fix(moved, "activation", "moved before the Concat", "exact")
+    yield from _fix(
+        [edits for edits in swapped.values() if edits], "activation", "replaced by Relu, which is fused here", "lossy"
+    )
+    yield from _fix(dropped, "activation", "behind a shortcut's Add left out", "lossy")
 
 
-def _fix(edits: list[tuple[Edit, ...]], what: str, safety: str) -> Iterator[Fix]:
+def _fix(edits: list[tuple[Edit, ...]], noun: str, what: str, safety: Safety) -> Iterator[Fix]:
     if edits:
-        yield Fix(
-            f"{len(edits)} {what}", "exact" if safety == "exact" else "lossy", tuple(e for es in edits for e in es)
-        )
+        yield Fix(f"{plural(len(edits), noun)} {what}", safety, tuple(edit for place in edits for edit in place))
 
 
 def _computed(graph: Graph, node: Node) -> set[str]:
@@ -122,15 +158,27 @@ def _before_concat(concat: Node, node: Node) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def _as_relu(graph: Graph, node: Node) -> Iterator[tuple[Edit, ...]]:
-    """The activation, or the Sigmoid and Mul of a SiLU, as a Relu; nothing where the value is read elsewhere."""
-    readers = graph.readers(node.inputs[0])
-    if node.op_type != "Relu" and readers == [node]:
-        yield Remove(node.key), Insert("Relu", node.inputs[:1], node.outputs)
-    elif node.op_type == "Sigmoid" and len(readers) == 2:
-        gate = graph.sole_reader(node.outputs[0])
-        if gate is not None and gate.op_type == "Mul" and gate in readers:
-            yield Remove(node.key), Remove(gate.key), Insert("Relu", node.inputs[:1], gate.outputs)
+def _as_relu(graph: Graph, value: str) -> tuple[Edit, ...]:
+    """A Relu for the activation of a value, in one node or in several (SiLU, GELU); nothing where it is none."""
+    nodes: list[Node] = []
+    inside = {value}
+    for _ in range(_MAX_ACTIVATION):
+        if any(len(graph.consumers(name)) > _MAX_ACTIVATION for name in inside):
+            return ()
+        ahead = [n for name in inside for n in graph.consumers(name) if n not in nodes]
+        node = min(ahead, key=lambda n: graph.position[n.key], default=None)
+        if node is None or node.op_type not in ELEMENTWISE or not _computed(graph, node) <= inside:
+            return ()
+        nodes.append(node)
+        inside.add(node.outputs[0])
+        used_up = inside - {node.outputs[0]}
+        if used_up & graph.is_output:
+            return ()
+        if all(reader in nodes for name in used_up for reader in graph.consumers(name)):
+            if not any(one.op_type in _CURVED for one in nodes):
+                return ()
+            return (*(Remove(one.key) for one in nodes), Insert("Relu", (value,), nodes[-1].outputs))
+    return ()
 
 
 VALID = [
@@ -162,6 +210,20 @@ INVALID = [
         }""",
         device="hi3519",
         places=2,
+        severity="warning",
+    ),
+    # a convolution, a smaller one and the identity, unmerged: exactly one convolution
+    Invalid(
+        """unmerged (float[1,64,56,56] x) => (float[1,64,56,56] z)
+        <float[64,64,3,3] w, float[64,64,1,1] v, float[64] s, float[64] o, float[64] m, float[64] d> {
+            a = Conv <pads = [1,1,1,1]> (x, w)
+            b = Conv (x, v)
+            i = BatchNormalization (x, s, o, m, d)
+            c = Add (a, b)
+            y = Add (c, i)
+            z = Relu (y)
+        }""",
+        device="t4",
         severity="warning",
     ),
 ]

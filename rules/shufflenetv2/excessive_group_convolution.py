@@ -30,9 +30,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Finding, Fix
+from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel
+from onnxlint.latency import Bound
 from onnxlint.patterns.convolutions import ConvSizes, Swap, sizes, standalone
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
 from onnxlint.whatif import alone
 
 RULE = Rule(code="G2", name="excessive-group-convolution", severity="warning")
@@ -50,6 +53,7 @@ class _Place:
     forms: dict[int, ConvSizes]
     swaps: dict[int, Swap]
     seconds: float
+    bound: Bound
 
     def __str__(self) -> str:
         conv, dense = self.conv, self.forms[1]
@@ -75,20 +79,44 @@ def check(ctx: Context) -> Iterator[Finding]:
     groups = [g for g in _numbers(most) if all(g in place.swaps or g >= place.conv.groups for place in worst)]
     totals = {g: sum(seconds(p, g) if g in p.swaps else p.seconds for p in worst) for g in groups}
     even = max(g for g in groups if totals[g] <= TOLERANCE * totals[1])
-    conv, dense = worst[0].conv, worst[0].forms[1]
-    thumb = math.isqrt(min(conv.in_channels, conv.out_channels))
+    least = min(place.conv.groups for place in worst)
+    thumb = math.isqrt(min(worst[0].conv.in_channels, worst[0].conv.out_channels))
     fewer = max(g for g in groups if g <= max(thumb, 1))
+    limits = [f"{ctx.device.name} breaks even at g = {even}"] if 1 < even < least else []
+    limits += [f"rule of thumb g <= sqrt(C) = {thumb} here"] if thumb < worst[0].conv.groups else []
+    fixes = gaining(ctx.analysis, (_fix(worst, g) for g in dict.fromkeys((1, fewer))))
+    if not fixes:
+        return
     yield Finding(
-        message=f"{len(worst)} convolutions in up to {most} groups are slower than dense ones of equal MACs",
-        suggestion=f"{ctx.device.name} breaks even at g = {even}; rule of thumb g <= sqrt(C) = {thumb} here.\n"
-        f"{conv.node.key}: {conv.in_channels}->{conv.out_channels} in {conv.groups} groups moves "
-        f"{conv.accessed / 1e6:.2f} M elements, dense {dense.in_channels}->{dense.out_channels} "
-        f"{dense.accessed / 1e6:.2f} M.",
+        message=f"{plural(len(worst), 'convolution')} in {'up to ' if least < most else ''}{most} groups "
+        f"{'is slower than a dense one' if len(worst) == 1 else 'are slower than dense ones'} of equal MACs",
+        suggestion=f"{_cause(ctx, worst[0])}.\n"
+        f"{'; '.join(('Equal MACs in fewer channels are another capacity: needs retraining', *limits))}.",
         nodes=tuple(place.conv.node.key for place in worst),
         places=len(worst),
-        fixes=tuple(_fix(worst, g) for g in dict.fromkeys((1, fewer))),
+        fixes=fixes,
         details=tuple(str(place) for place in worst[:_LISTED]),
     )
+
+
+def _cause(ctx: Context, place: _Place) -> str:
+    """Why the place costs more than the dense form: memory access, or arithmetic that its narrow groups waste."""
+    conv, dense = place.conv, place.forms[1]
+    what = f"{conv.node.key}: {conv.in_channels}->{conv.out_channels} in {conv.groups} groups"
+    plain = f"dense {dense.in_channels}->{dense.out_channels}"
+    if place.bound == "memory":
+        return f"{what} moves {conv.accessed / 1e6:.2f} M elements, {plain} {dense.accessed / 1e6:.2f} M"
+    alignment = ctx.device.alignment
+    own = (conv.in_channels // conv.groups, conv.out_channels // conv.groups)
+    multiples = (alignment.input_channels, alignment.output_channels)
+    padded = tuple(-(-n // m) * m for n, m in zip(own, multiples, strict=True))
+    factor = math.prod(padded) / math.prod(own)
+    if place.bound == "compute" and alignment.mode == "internal" and factor >= MIN_RATIO:
+        sides = f"{own[0]}->{own[1]} channels a group to {padded[0]}->{padded[1]}"
+        return f"{what} pads {sides}: {factor:.1f}x the arithmetic, not memory access, is what costs against {plain}"
+    if place.bound == "compute":
+        return f"{what} computes at the rate of {own[0]}->{own[1]} channels a group, below that of {plain}"
+    return f"{what} costs its launch more than its memory access; {plain} is faster all the same"
 
 
 def _place(ctx: Context, index: int, kernel: Kernel) -> _Place | None:
@@ -99,7 +127,7 @@ def _place(ctx: Context, index: int, kernel: Kernel) -> _Place | None:
     if conv.accessed < MIN_RATIO * forms[1].accessed:
         return None
     swaps = {g: standalone(ctx.graph, kernel.nodes, form, f"{RULE.code}.{g}") for g, form in forms.items()}
-    return _Place(conv, forms, swaps, float(ctx.times[index].mean()))
+    return _Place(conv, forms, swaps, float(ctx.times[index].mean()), ctx.analysis.bounds[index])
 
 
 def _numbers(groups: int) -> list[int]:
@@ -110,7 +138,7 @@ def _numbers(groups: int) -> list[int]:
 def _fix(places: list[_Place], groups: int) -> Fix:
     edits = tuple(edit for place in places if groups in place.swaps for edit in place.swaps[groups].edits)
     what = "dense convolutions" if groups == 1 else f"{groups} groups"
-    return Fix(f"{what} of equal MACs in place of {len(places)} group convolutions", "advice", edits)
+    return Fix(f"{what} of equal MACs in place of {plural(len(places), 'group convolution')}", "advice", edits)
 
 
 VALID = [

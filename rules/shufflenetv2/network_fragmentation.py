@@ -20,7 +20,8 @@ side by side are one convolution with their weights stacked: exact.
 
 ## Where it is silent
 On two branches (residual blocks, squeeze-excite gates, channel splits), on branches that feed one another (DenseNet,
-one-shot aggregation), on cells that run on the host.
+one-shot aggregation), on cells that run on the host. An info where less than a tenth of the cells' time is launch
+overhead or an unfilled machine: there narrow kernels cost, not their number.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
+from onnxlint.device import KERNEL_CLASSES
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Reconnect, Remove
+from onnxlint.gains import gaining
 from onnxlint.graph import Graph
 from onnxlint.kernels import ANCHORS
 from onnxlint.patterns.convolutions import sizes
@@ -38,10 +42,13 @@ from onnxlint.patterns.regions import Region, regions
 from onnxlint.patterns.stacked import stacked
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
+from onnxlint.units import plural
 
 RULE = Rule(code="G3", name="network-fragmentation", severity="warning")
 
 MIN_BRANCHES, MIN_OPERATORS = 3, 4
+MIN_IDLE = 0.1
+"""The part of the cells' time below which launches and an unfilled machine are not what costs."""
 _OPERATORS = ANCHORS | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 _SPATIAL = 2
 _LISTED = 6
@@ -79,17 +86,27 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
     if not whole:
         fixes += [_wide(ctx.graph, cells, count) for count in (1, 2)]
     what = "convolution, its parts' weights stacked" if whole else "or two wide convolutions"
+    kernels = sum(cell.kernels for cell in cells)
+    lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)"
+    if idle < MIN_IDLE:
+        small = f"{kernels} small kernels ({_widths(ctx, cells)})"
+        lost = f"Little is launch overhead ({100 * idle:.0f} %): {small} run below the rate of wide ones"
     return Finding(
-        message=f"{len(cells)} fragmented cells, the dearest of {worst.operators} convolutions and pools in "
+        message=f"{plural(len(cells), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
         f"{len(worst.region.branches)} branches",
-        suggestion=f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine "
-        f"({sum(cell.kernels for cell in cells)} kernels).\n{worst.region.name} first: one {what}, "
-        f"with its {worst.macs / 1e6:.1f} M MACs.",
+        suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs.",
         nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
         places=len(cells),
-        fixes=tuple(fix for fix in fixes if fix.edits),
+        fixes=gaining(ctx.analysis, fixes),
+        severity="info" if idle < MIN_IDLE and not exact else None,
         details=tuple(str(cell) for cell in cells[:_LISTED]),
     )
+
+
+def _widths(ctx: Context, cells: list[_Cell]) -> str:
+    """The middle one of their convolutions' widths."""
+    found = (sizes(ctx.graph, node) for cell in cells for node in cell.region.inner)
+    return f"{int(median(conv.out_channels for conv in found if conv is not None))} channels in the median"
 
 
 def _cell(ctx: Context, region: Region) -> _Cell | None:
@@ -100,13 +117,15 @@ def _cell(ctx: Context, region: Region) -> _Cell | None:
     operators = [k for _, k in own if k.main.op_type in _OPERATORS]
     if len(operators) < MIN_OPERATORS or any(k.on_host for _, k in own):
         return None
-    machine, idle = analysis.target.machine, len(own) * float(analysis.target.machine.overhead.mean())
+    machine, idle = analysis.target.machine, 0.0
     seconds = float(analysis.seconds(i for i, _ in own).mean())
     for i, kernel in own:
         known = ctx.graph.type_of(kernel.nodes[-1].outputs[0])
+        whole = float(analysis.times[i].mean())
+        launch = min(whole, float(machine.launch[KERNEL_CLASSES.index(kernel.kernel_class)].mean()))
+        idle += launch
         if machine.fill and known.is_known and analysis.bounds[i] == "compute":
-            busy = float(analysis.times[i].mean() - machine.overhead.mean())
-            idle += busy * max(0.0, 1 - known.elements / machine.fill)
+            idle += (whole - launch) * max(0.0, 1 - known.elements / machine.fill)
     macs = sum(analysis.kernel_costs[i].macs for i, _ in own)
     merged = tuple(stacked(ctx.graph, region.joins[-1], RULE.code))
     return _Cell(region, len(operators), len(own), seconds, idle, macs, merged)
@@ -116,7 +135,7 @@ def _wide(graph: Graph, cells: list[_Cell], count: int) -> Fix:
     """The cells as `count` wide convolutions each, with the same MACs."""
     edits = tuple(edit for cell in cells for edit in _convolutions(graph, cell, count))
     how = "one wide convolution" if count == 1 else f"{count} wide convolutions"
-    return Fix(f"{how} of equal MACs in place of each of {len(cells)} cells", "advice", edits)
+    return Fix(f"{how} of equal MACs in place of each of {plural(len(cells), 'cell')}", "advice", edits)
 
 
 def _convolutions(graph: Graph, cell: _Cell, count: int) -> Iterator[Edit]:

@@ -35,7 +35,7 @@ from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType, UnknownShape
 from onnxlint.whatif import EditError, saving
 
-RULE = Rule(code="STR006", name="architecture-mismatch", severity="info")
+RULE = Rule(code="STR006", name="architecture-mismatch", severity="warning")
 _DOMINANT, _LEAST_GAIN, _WARNING_GAIN = 0.5, 0.05, 0.2
 _SUITS = {"npu": "CSPNet or RepVGG", "dsp": "CSPNet or RepVGG", "gpu": "RepVGG", "cpu": "MobileNet or ShuffleNetV2"}
 
@@ -83,12 +83,13 @@ def _finding(
     if gain[0] < _LEAST_GAIN * ctx.total_s:
         return None
     is_alike = wanted == "fused"
-    severity: Severity = "warning" if is_alike and gain[1] > _WARNING_GAIN * ctx.total_s else "info"
+    severity: Severity | None = None if is_alike and gain[1] > _WARNING_GAIN * ctx.total_s else "info"
     family = _SUITS[ctx.device.kind]
     priced = "equal MACs" if is_alike else "the same channels"
     return Finding(
-        message=f"{found} take {share:.0%} of the time: not the kind of block that {ctx.device.name} runs best",
-        suggestion=f"Train a network of the kind that suits it ({family}). Priced: {wanted} blocks of {priced} here.",
+        message=f"{found} take {100 * share:.0f} % of the time: another architecture suits {ctx.device.name} better",
+        suggestion=f"Another architecture, trained anew ({family}); what keeps the outputs comes first. "
+        f"Priced: {wanted} blocks of {priced} here.",
         nodes=tuple(node.key for node in nodes),
         places=len(blocks),
         fixes=(Fix(f"{wanted} blocks of {priced}, as in {family}", "advice", edits),),

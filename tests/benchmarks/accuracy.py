@@ -138,7 +138,8 @@ def report(found: Sequence[Row], worst: int) -> None:
     predicted, measured, flops = (np.array([getattr(r, n) for r in found]) for n in ("predicted", "measured", "flops"))
     print("| | networks | within 10 % | within 20 % | median error | Spearman |\n| --- | --- | --- | --- | --- | --- |")
     print(summary("this profile", predicted, measured))
-    print(summary("floor: FLOPs alone", flops * float(np.median(measured / flops)), measured))
+    seconds_per_flop = float(np.median((measured / np.maximum(flops, 1))[flops > 0]))
+    print(summary("floor: FLOPs alone", flops * seconds_per_flop, measured))
     both = [row for row in found if row.again is not None]
     if both:
         again = np.array([row.again for row in both], dtype=float)

@@ -124,7 +124,7 @@ def fuzz(seconds: float, seed: int, out: Path, coverage: bool) -> int:
     done = 0
     while time.monotonic() - start < seconds:
         inputs = [mutate.mutated(rng.choice(corpus), corpus, rng) for _ in range(BATCH)]
-        at = 0
+        at, began = 0, time.monotonic()
         while at < len(inputs):
             child = os.fork()
             if child == 0:
@@ -139,7 +139,8 @@ def fuzz(seconds: float, seed: int, out: Path, coverage: bool) -> int:
                 keep(inputs[at + offset], f"the linting process died: {name} {digest(inputs[at + offset])}", out)
             at += offset + 1
         done += len(inputs)
-        if rng.random() < 0.3:  # what a lint survived is a seed for more
+        # what a lint survived is a seed for more, but not what nearly hangs
+        if rng.random() < 0.3 and time.monotonic() - began < 0.2 * len(inputs):
             corpus[rng.randrange(len(corpus))] = rng.choice(inputs)
         if time.monotonic() - last > 60:
             last = time.monotonic()

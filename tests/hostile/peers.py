@@ -1,4 +1,4 @@
-"""Other tools on the corpus: `python tests/hostile/peers.py [--every 4]`, in an environment with onnx-doctor and onnx-tool.
+"""Other tools on the corpus: `python tests/hostile/peers.py [--every 4]`; needs onnx-doctor and onnx-tool.
 
 Each case's file is given to each tool in a process of its own, forked from this one. A tool passes a case where the
 process ends by itself within ten seconds of processor time and 1 GB, without a signal and without a traceback of an
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -112,11 +112,8 @@ def main() -> None:
         path = modelfiles.saved(modelfiles.conv(), Path(place))
         onnx.load(path)
         for function in TOOLS.values():
-            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                try:
-                    function(path)
-                except SystemExit:
-                    pass
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), suppress(SystemExit):
+                function(path)
     for name, function in TOOLS.items():
         counted: Counter[str] = Counter()
         for case in chosen:

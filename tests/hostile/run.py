@@ -8,6 +8,7 @@ By default processes are forked from this one; `--spawn` starts a new interprete
 and fails on every file opened outside the folder, the interpreter and the package.
 """
 
+# ruff: noqa: E501, SIM115
 from __future__ import annotations
 
 import argparse
@@ -129,8 +130,7 @@ def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
     ):
         path = os.path.normpath(match[1]) if match[1].startswith("/") else ""
         if path and not path.startswith((*READABLE, str(folder), tempfile.gettempdir() + "/")) and path not in words:
-            if not re.match(r"/proc/\d+/", path) and " ENOENT " not in match[0]:
-                found.append(path)
+            found += [] if re.match(r"/proc/\d+/", path) or " ENOENT " in match[0] else [path]
     trace.unlink(missing_ok=True)
     return found
 

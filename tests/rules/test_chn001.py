@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from zoo import build
 
@@ -34,14 +36,24 @@ def test_image_channels_and_classes_are_no_choice() -> None:
     assert lint("CHN001", NET.format(a=128), "hi3519") == []
 
 
-def test_both_roundings_are_priced() -> None:
+def test_a_narrower_network_is_no_price_of_padding() -> None:
     [finding] = lint("CHN001", NET.format(a=100), "hi3519")
     assert "100 channels cost as 112" in finding.message
-    assert finding.fix is not None
-    assert "down" in finding.fix.title
-    assert len(finding.alternatives) == 1
-    assert finding.saving_s is not None
-    assert finding.saving_s > finding.alternatives[0].saving_s
+    assert "100 to 96 or 112" in finding.suggestion
+    assert finding.fix is None
+
+
+def test_widths_below_the_multiple_are_filled_only() -> None:
+    [finding] = lint("CHN001", "ghostnet", "hi3519")
+    assert re.search(r"\b8 to 16[;.]", finding.suggestion)
+
+
+@pytest.mark.parametrize("name", ["ghostnet", "shufflenet_v2_x1_0", "efficientformer_l1"])
+def test_a_fix_saves_no_more_than_the_padding_takes(name: str) -> None:
+    for finding in lint("CHN001", name, "hi3519"):
+        stated = float(finding.message.split("padding: ")[1].split(" ms")[0]) * 1e-3
+        assert finding.saving_s is None or 0 < finding.saving_s <= stated * 1.01
+        assert finding.alternatives == ()
 
 
 @pytest.mark.parametrize(
@@ -55,5 +67,15 @@ def test_an_architecture_that_fits_is_silent(name: str, device: str) -> None:
 def test_inverted_bottlenecks_do_not_suit_an_npu_without_depthwise() -> None:
     [finding] = lint("STR006", "mobilenet_v2", "hi3519")
     assert finding.places == 17
+    assert "another architecture" in finding.message
     assert finding.fix is not None
     assert finding.fix.safety == "advice"
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "inception_v3", "vgg16", "resnet18"])
+@pytest.mark.parametrize("device", ["hi3519", "t4", "cortex-a76"])
+def test_another_architecture_fails_a_build_only_at_equal_macs(name: str, device: str) -> None:
+    assert find_rule(installed_rules(), "STR006").rule.severity == "warning"
+    for finding in lint("STR006", name, device):
+        assert finding.severity == "info" or (finding.fix is not None and "equal MACs" in finding.fix.title)
+        assert "another architecture" in finding.message

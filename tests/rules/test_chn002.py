@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from linting import found, found_in
+from linting import found, found_in, network
+
+from onnxlint.device import load_device
+from onnxlint.engine import lint_graph
+from onnxlint.registry import find_rule, installed_rules
+from onnxlint.settings import Settings
 
 PAIR = """pair (float[1,{c},{s},{s}] x) => (float[1,{c},{s},{s}] y) <float[{c},1,3,3] w, float[{c},{c},1,1] v> {{
     a = Conv <group = {c}, pads = [1,1,1,1]> (x, w)
@@ -30,6 +35,8 @@ def test_the_merge_is_exact_where_nothing_stands_between() -> None:
     (finding,) = found_in(pair(16, 112, linear=True), "CHN002", "generic")
     assert finding.fix is not None
     assert finding.fix.safety == "exact"
+    assert "; merge each pair: same outputs" in finding.suggestion
+    assert finding.message.startswith("1 depthwise-separable pair is slower")
 
 
 def test_the_early_blocks_of_mobilenet_pay_most() -> None:
@@ -41,3 +48,11 @@ def test_the_early_blocks_of_mobilenet_pay_most() -> None:
 @pytest.mark.parametrize("name", ["resnet50", "vit_tiny", "squeezenet_1_1"])
 def test_networks_without_pairs_are_silent(name: str) -> None:
     assert found(name, "CHN002", "t4") == []
+
+
+def test_what_overlaps_with_an_earlier_fix_is_not_saved_twice() -> None:
+    rules = [find_rule(installed_rules(), code) for code in ("CNV001", "CHN002", "G1")]
+    report = lint_graph(network("mobilenet_v2"), load_device("hi3519"), rules, Settings())
+    first, *others = report.findings
+    assert first.rule == "CNV001"
+    assert [finding.saving_cumulative_s for finding in others] == [first.saving_s] * 2

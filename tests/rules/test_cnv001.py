@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from linting import found, network
 
@@ -14,6 +16,16 @@ def test_mobilenet_v2_is_warned_of_on_hi3519() -> None:
     assert not finding.hidden
     assert finding.places == 17
     assert finding.saving_s is None or finding.saving_s > 0
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "ghostnet", "efficientnet_b0", "shufflenet_v2_x1_0"])
+@pytest.mark.parametrize("device", ["hi3519", "t4", "rk3588", "generic"])
+def test_it_warns_only_where_a_fused_block_pays(name: str, device: str) -> None:
+    for finding in found(name, "CNV001", device):
+        assert finding.severity == "info" or finding.fix is not None
+        assert (finding.fix is None) == ("pays in no block" in finding.suggestion)
+        low, _, high = re.findall(r"take ([\d-]+) % of the latency less", finding.suggestion)[0].partition("-")
+        assert low != high
 
 
 @pytest.mark.parametrize("device", ["x3", "cortex-a76"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from linting import found, network
 from zoo import NETWORKS
@@ -18,3 +20,4 @@ def test_every_network_is_checked_on_every_device(name: str, device: str, code: 
         assert len(finding.suggestion.splitlines()) <= 3
         assert set(finding.nodes) <= set(network(name).graph.position)
         assert finding.places >= 1
+        assert not re.search(r"\b1 [\w-]+(?: [\w-]+)?s (?:are|move|moved|in place)\b", finding.message)

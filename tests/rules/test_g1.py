@@ -12,8 +12,10 @@ from onnxlint.registry import find_rule, installed_rules
 
 bound = find_rule(installed_rules(), "G1").module.bound
 
-PAIR = """pair (float[1,{a},112,112] x) => (float[1,{a},112,112] y) <float[{b},{a},1,1] w, float[{a},{b},1,1] v> {{
-    h = Conv (x, w)
+PAIR = """pair (float[1,3,112,112] x) => (float[1,{a},112,112] y)
+<float[{a},3,3,3] u, float[{b},{a},1,1] w, float[{a},{b},1,1] v> {{
+    s = Conv <pads = [1,1,1,1]> (x, u)
+    h = Conv (s, w)
     r = Relu (h)
     y = Conv (r, v)
 }}"""
@@ -40,8 +42,22 @@ def test_unequal_widths_are_found_and_equal_ones_are_not() -> None:
     assert finding.places == 2
     assert finding.saving_s is not None
     assert finding.saving_s > 0
-    assert "(equal: 55->55)" in finding.details[0]
+    assert "(least access: 55->55)" in finding.details[0]
     assert found_in(PAIR.format(a=64, b=64), "G1", "generic") == []
+
+
+def test_a_stride_says_that_least_access_is_not_equal() -> None:
+    text = PAIR.format(a=16, b=192).replace("h = Conv (s, w)", "h = Conv <strides = [2,2]> (s, w)")
+    (finding,) = found_in(text.replace("[1,16,112,112] y", "[1,16,56,56] y"), "G1", "generic")
+    assert "at a stride s: c2 = s*s*c1" in finding.suggestion
+    assert any("(least access: 28->111)" in detail for detail in finding.details)
+
+
+def test_what_reads_the_image_or_merges_is_no_choice() -> None:
+    reading = "image (float[1,3,224,224] x) => (float[1,64,224,224] y) <float[64,3,1,1] w> { y = Conv (x, w) }"
+    assert found_in(reading, "G1", "generic") == []
+    for device in ("generic", "t4", "hi3519"):
+        assert not [key for finding in found("repvgg_a0_train", "G1", device) for key in finding.nodes]
 
 
 def test_the_saving_is_no_more_than_what_is_at_stake() -> None:

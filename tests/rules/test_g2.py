@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from linting import found, found_in, network
@@ -37,6 +38,26 @@ def test_many_groups_are_found_and_depthwise_is_not(device: str) -> None:
     assert "dense" in (finding.fix.title if finding.fix else "")
     assert found_in(grouped(1), "G2", device) == []
     assert found_in(grouped(256), "G2", device) == []
+
+
+def test_the_cause_is_padding_where_the_groups_are_padded() -> None:
+    (finding,) = found_in(grouped(32), "G2", "rk3588")
+    assert "pads 8->8 channels a group to 32->32: 16.0x the arithmetic, not memory access" in finding.suggestion
+    assert "another capacity: needs retraining" in finding.suggestion
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v1_g3", "shufflenet_v1_g8", "alexnet"])
+@pytest.mark.parametrize("device", ["generic", "hi3519", "t4", "cortex-a76", "rk3588"])
+def test_no_change_costs_time_and_a_gain_that_may_be_none_is_an_info(name: str, device: str) -> None:
+    for finding in found(name, "G2", device):
+        assert finding.saving_s is not None
+        assert finding.saving_s > 0
+        assert all(one.saving_s > 0 for one in finding.alternatives)
+        assert finding.severity == "info" or (finding.saving_low_s or 0) > 0
+        even = re.search(r"breaks even at g = (\d+)", finding.suggestion)
+        groups = re.search(r"in (\d+) groups", finding.details[0])
+        assert groups
+        assert even is None or 1 < int(even[1]) < int(groups[1])
 
 
 def test_networks_without_groups_are_silent() -> None:

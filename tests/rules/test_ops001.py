@@ -11,7 +11,7 @@ from onnxlint.engine import lint_graph, read_model
 from onnxlint.finding import Insert, Remove
 from onnxlint.graph import Graph
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
-from onnxlint.patterns.rewrites import rewrites
+from onnxlint.patterns.rewrites import focus, rewrites
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import Report, ReportedFinding
 from onnxlint.rule import example_model
@@ -93,3 +93,100 @@ def test_free_dims_are_frozen_by_a_command() -> None:
     assert "--dim batch=1 --dim height=224" in finding.suggestion
     assert finding.saving_s is None
     assert lint_graph(model, load_device("t4"), [RULES[3]], Settings()).findings == ()
+
+
+def lint_text(text: str, device: str) -> Report:
+    return lint_graph(read_model(example_model(text), Settings()), load_device(device), RULES, Settings())
+
+
+FOCUS = """n (float[1,3,64,64] x) => (float[1,16,32,32] y)
+<float[16,12,3,3] w, int64[2] a = {0,0}, int64[2] b = {1,0}, int64[2] c = {0,1}, int64[2] d = {1,1},
+ int64[2] end = {64,64}, int64[2] axes = {2,3}, int64[2] step = {2,2}> {
+  p = Slice(x, a, end, axes, step) q = Slice(x, b, end, axes, step)
+  r = Slice(x, c, end, axes, step) s = Slice(x, d, end, axes, step)
+  t = Concat<axis = 1>(p, q, r, s)
+  y = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(t, w)
+}"""
+LRN = """n (float[1,96,27,27] x) => (float[1,96,27,27] y)
+<float[96,96,1,1] w, int64[5] s = {1,1,96,27,27}, int64[4] u = {1,96,27,27}, int64[10] p = {0,0,2,0,0,0,0,2,0,0},
+ float alpha, float one, float beta> {
+  x1 = Conv(x, w)
+  q = Mul(x1, x1) a = Reshape(q, s) b = Pad(a, p) c = AveragePool<kernel_shape = [5, 1, 1]>(b) d = Reshape(c, u)
+  e = Mul(d, alpha) f = Add(e, one) g = Pow(f, beta) y = Div(x1, g)
+}"""
+WINDOWS = """n (float[1,56,56,96] x) => (float[64,49,96] y)
+<int64[6] s = {1,8,7,8,7,96}, int64[3] u = {64,49,96}> {
+  a = Reshape(x, s) b = Transpose<perm = [0, 1, 3, 2, 4, 5]>(a) y = Reshape(b, u)
+}"""
+
+
+def test_focus_merges_with_the_first_convolution() -> None:
+    [finding] = found(lint_text(FOCUS, "hi3519"), "OPS001")
+    assert finding.fix is not None
+    assert (finding.fix.title, finding.fix.safety) == (
+        "the slices merged with the first convolution: 6x6, stride 2",
+        "exact",
+    )
+    sliced = focus(text_graph(FOCUS))
+    assert sliced is not None
+    [conv] = [edit for edit in sliced.rewrite.edits if isinstance(edit, Insert)]
+    assert dict(conv.attributes) == {"strides": [2, 2], "pads": [2, 2, 2, 2]}
+    assert conv.inputs[0] == "x"
+
+
+def test_slices_that_are_no_focus_have_no_rewrite() -> None:
+    text = FOCUS.replace("b = {1,0}", "b = {0,0}")
+    assert found(lint_text(text, "hi3519"), "OPS001")[0].fix is None
+
+
+@pytest.mark.parametrize(("device", "is_offered"), [("hi3519", True), ("x3", False)])
+def test_lrn_spelled_out_is_one_finding(device: str, is_offered: bool) -> None:
+    report = lint_text(LRN, device)
+    [finding] = found(report, "OPS003")
+    assert found(report, "OPS001") == []
+    assert (finding.fix is not None) == is_offered
+    assert ("Exact" in finding.suggestion) == is_offered
+    assert "indow" not in finding.suggestion
+
+
+@pytest.mark.parametrize(("device", "is_offered"), [("rk3588", True), ("hi3519", False), ("x3", False)])
+def test_windows_are_joined_where_the_device_transposes(device: str, is_offered: bool) -> None:
+    [finding] = found(lint_text(WINDOWS, device), "OPS003")
+    assert (finding.fix is not None) == is_offered
+    assert ("8x7x8x672 transposed by (0, 2, 1, 3)" in finding.suggestion) == is_offered
+    assert ("Exact" in finding.suggestion) == is_offered
+
+
+def test_a_product_by_a_constant_is_a_gemm() -> None:
+    text = "n (float[1,197,192] x) => (float[1,197,768] y) <float[192,768] w> { y = MatMul(x, w) }"
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[0])
+    after = apply(graph, rewrite.edits)
+    assert [node.op_type for node in after.compute_nodes] == ["Reshape", "Gemm", "Reshape"]
+    assert rewrite.safety == "exact"
+
+
+def test_nearest_by_four_is_two_steps() -> None:
+    text = """n (float[1,8,8,8] x) => (float[1,8,32,32] y) <float[4] s = {1.0,1.0,4.0,4.0}>
+    { y = Resize<mode = "nearest">(x, , s) }"""
+    [finding] = found(lint_text(text, "hi3519"), "OPS001")
+    assert finding.fix is not None
+    assert finding.fix.title == "nearest by 4 as two steps by 2"
+
+
+def test_no_known_form_is_said_so() -> None:
+    for finding in found(lint("vit_tiny", "x3"), "OPS003"):
+        assert finding.suggestion == "No form of this in fewer dims is known to run on x3."
+
+
+def test_small_operators_are_one_info() -> None:
+    text = """n (float[1,64,256,256] x, float[1,8] z) => (y, v) {
+      y = Softmax(x) a = Floor(z) v = Ceil(a) b = Floor(z) }"""
+    messages = [f.message for f in found(lint_text(text, "x3"), "OPS001") if f.severity == "info"]
+    assert messages == ["3 small operators (Floor, Ceil) leave x3"]
+
+
+def test_what_follows_a_cut_is_priced_on_the_host() -> None:
+    text = "n (float[1,8,14,14] x) => (float[1,8,14,14] y) { a = Mish(x) b = Softmax(a) y = Mish(b) }"
+    [finding] = [f for f in found(lint_text(text, "hi3519"), "OPS001") if "not public" in f.message]
+    assert "one node is priced on the host" in finding.suggestion

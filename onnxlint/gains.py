@@ -1,0 +1,22 @@
+"""Which of a finding's fixes save time at all: the others are no advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onnxlint.analysis import Analysis
+from onnxlint.finding import Fix
+from onnxlint.whatif import EditError, saving
+
+
+def gaining(analysis: Analysis, fixes: Iterable[Fix], least_s: float = 0.0) -> tuple[Fix, ...]:
+    """The fixes that save more than `least_s` seconds in the whole graph."""
+    return tuple(fix for fix in fixes if gain(analysis, fix) > least_s)
+
+
+def gain(analysis: Analysis, fix: Fix) -> float:
+    """Mean seconds that the fix saves; 0 where it does not fit the graph."""
+    try:
+        return float(saving(analysis, fix.edits).mean()) if fix.edits else 0.0
+    except EditError:
+        return 0.0
