@@ -15,7 +15,18 @@ from onnxlint.registry import installed_rules
 from onnxlint.rule import LoadedRule
 
 ROOT = Path(__file__).resolve().parent.parent
-FAMILIES = ["shufflenetv2", "channels", "convolution", "operators", "structure"]
+FAMILIES = [
+    "shufflenetv2",
+    "channels",
+    "convolution",
+    "operators",
+    "structure",
+    "transformer",
+    "quantization",
+    "pruning",
+    "hygiene",
+    "memory",
+]
 
 
 def rules_readme() -> str:

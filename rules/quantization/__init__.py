@@ -1,0 +1,1 @@
+"""Integer models and the road to them."""

@@ -1,0 +1,1 @@
+"""What transformers cost on this device."""
