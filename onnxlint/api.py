@@ -30,7 +30,7 @@ def lint(path: str | Path, device: str = "generic", settings: Settings | None = 
     profile = load_device(device)
     try:
         loaded = load(path, settings.max_file_mb)
-        model = read_model(loaded.proto, settings, str(path), loaded.notes)
+        model = read_model(loaded.proto, settings, str(path), loaded.notes, loaded.problems)
     except LoadError as error:
         return unreadable(str(path), str(error))
     return lint_graph(model, profile, rules, settings)

@@ -23,13 +23,19 @@ from onnxlint.shapes import infer
 TOOL = Tool("onnxlint", __version__)
 
 
-def read_model(proto: onnx.ModelProto, settings: Settings, path: str = "", notes: Sequence[str] = ()) -> ReadModel:
-    """Resolve names, bind dims, infer shapes; raises LoadError and BindingError."""
+def read_model(
+    proto: onnx.ModelProto,
+    settings: Settings,
+    path: str = "",
+    notes: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> ReadModel:
+    """Resolve names, bind dims, infer shapes; `problems` of reading are handed on; raises LoadError, BindingError."""
     definition = read_graph(proto)
     bound = bind(definition, settings.bindings)
     shapes = infer(proto, definition, bound, settings.limits)
     graph = build_graph(definition, shapes)
-    incomplete = [*definition.problems, *shapes.incomplete]
+    incomplete = [*problems, *definition.problems, *shapes.incomplete]
     if graph.unresolved:
         incomplete.append(f"the shapes of {len(graph.unresolved)} values are unknown: what needs them is not priced")
     if graph.uncounted_loops:

@@ -46,12 +46,17 @@ class FileBytes:
         return self._block[at]
 
     def _read(self, start: int, length: int) -> bytes:
-        pieces: list[bytes] = []
-        while length > 0:
-            piece = os.pread(self._descriptor, min(length, 1 << 30), start)
-            if not piece:
-                raise ChangedError
-            pieces.append(piece)
-            start += len(piece)
-            length -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return read_at(self._descriptor, start, length)
+
+
+def read_at(descriptor: int, start: int, length: int) -> bytes:
+    """Exactly so many bytes of a file; raises ChangedError where it ends before."""
+    pieces: list[bytes] = []
+    while length > 0:
+        piece = os.pread(descriptor, min(length, 1 << 30), start)
+        if not piece:
+            raise ChangedError
+        pieces.append(piece)
+        start += len(piece)
+        length -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

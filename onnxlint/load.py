@@ -16,7 +16,7 @@ from typing import BinaryIO
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnxlint.external import external_data_notes
+from onnxlint.external import external_data
 from onnxlint.filebytes import FileBytes
 from onnxlint.isolated import ChildDied, Limits, call
 from onnxlint.tensor import dtype_bits
@@ -43,7 +43,7 @@ class LoadedModel:
     """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire).
 
     `identity` tells the file that was read from one put in its place later; None for a model from standard input,
-    of which `sha256` is known at once.
+    of which `sha256` is known at once. `problems` are of its external data.
     """
 
     path: str
@@ -52,6 +52,7 @@ class LoadedModel:
     notes: tuple[str, ...]
     identity: tuple[int, ...] | None = None
     sha256: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
@@ -70,8 +71,9 @@ def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedMode
         raise LoadError(f"can't be read: {error.strerror or error}") from None
     finally:
         os.close(descriptor)
-    notes = (*_opset_notes(proto), *external_data_notes(proto, Path(path).parent))
-    return LoadedModel(path, status.st_size, proto, notes, identity_of(status))
+    said = external_data(proto, Path(path).parent)
+    notes = (*_opset_notes(proto), *said.notes)
+    return LoadedModel(path, status.st_size, proto, notes, identity_of(status), problems=tuple(said.problems))
 
 
 def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
@@ -93,7 +95,9 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
         raise LoadError("is empty (0 bytes)")
     proto = _parse(memoryview(data))
     digest = hashlib.sha256(data).hexdigest()
-    return LoadedModel(STDIN, len(data), proto, tuple(_opset_notes(proto)), sha256=digest)
+    said = external_data(proto, None)
+    notes = (*_opset_notes(proto), *said.notes)
+    return LoadedModel(STDIN, len(data), proto, notes, sha256=digest, problems=tuple(said.problems))
 
 
 def open_regular(path: str) -> int:

@@ -132,7 +132,7 @@ def _profiles(names: Sequence[str], chosen: Settings) -> list[Device]:
 
 def _read(path: str, chosen: Settings) -> tuple[LoadedModel, ReadModel]:
     loaded = load_stream(sys.stdin.buffer, chosen.max_file_mb) if path == STDIN else load(path, chosen.max_file_mb)
-    return loaded, read_model(loaded.proto, chosen, path, loaded.notes)
+    return loaded, read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
 
 
 def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:

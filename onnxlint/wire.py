@@ -1,11 +1,13 @@
 """Protobuf wire format: an ONNX file without the bodies of its large tensors, which are not even read.
 
 Only tag and length bytes are read, so a 2 GB file costs what its graph costs. A tensor that lost its body says
-where it lies: two `external_data` entries `onnxlint.offset` and `onnxlint.length`, in bytes from the file's start.
+where it lies: two `external_data` entries, OFFSET_KEY and LENGTH_KEY, in bytes from the file's start. Their spelling is
+drawn anew in each process, so that no file can hold them beforehand.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Protocol, overload
 
@@ -13,7 +15,8 @@ LARGE_BYTES = 4096
 MAX_CHILDREN = 4_000_000
 """Messages directly within the model and its graphs: more would cost seconds and gigabytes to parse."""
 
-OFFSET_KEY, LENGTH_KEY = "onnxlint.offset", "onnxlint.length"
+_DRAWN = os.urandom(8).hex()
+OFFSET_KEY, LENGTH_KEY = f"onnxlint.offset.{_DRAWN}", f"onnxlint.length.{_DRAWN}"
 
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR, _SPARSE, _FUNCTION, _TRAINING = range(8)
 # Field numbers of onnx.proto that lead to tensors, by message.

@@ -40,7 +40,7 @@ def run(
     chosen_provider = provider_named(provider or (own.provider if own is not None else "CPU"))
     try:
         loaded = load(path, chosen.max_file_mb)
-        read = read_model(loaded.proto, chosen, path, loaded.notes)
+        read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
         model, made_up = runnable(path)
         found = measure(
             model,

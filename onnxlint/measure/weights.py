@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, external_data_helper, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxlint.external import ExternalDataError, needed_bytes, open_weights, place_of
 
 _BATCHNORM_SLOTS = {1: "scale", 2: "bias", 3: "bias", 4: "scale"}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "Gemm"})
+_MOST_BYTES = 1 << 31
 Noise = np.ndarray[Any, Any]
 
 
@@ -38,13 +41,14 @@ def fill_absent(model: onnx.ModelProto, folder: Path | None = None, seed: int = 
 
 def _pull(tensor: onnx.TensorProto, folder: Path) -> bool:
     """Read the tensor's values from its file, which must lie inside the folder."""
-    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    needed = needed_bytes(tensor)
+    if needed is None or needed > _MOST_BYTES:
+        return False
     try:
-        path = (folder / location).resolve()
-        if not location or not path.is_relative_to(folder.resolve()) or not path.is_file():
-            return False
-        external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-    except (OSError, ValueError, onnx.checker.ValidationError):
+        place = place_of(tensor)
+        with open_weights(folder, place.location, place.offset, needed) as weights:
+            tensor.raw_data = weights.read()
+    except (OSError, ExternalDataError):
         return False
     tensor.data_location = TensorProto.DEFAULT
     del tensor.external_data[:]
