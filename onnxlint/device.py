@@ -177,7 +177,11 @@ class Condition(_Strict, frozen=True, kw_only=True):
     along; `max_elements` bounds the first input without its leading (batch) axis; `integer_scales` bounds a resize, or
     the block size; `min_rank` speaks of the input of most dims. `constant_operand` wants a constant among the first two
     inputs (true) or none (false); `shared_operand` a second input that is constant or has no dims above 1 before its
-    last two.
+    last two, `constant_weight` a weight that is no result of another node.
+
+    `max_kernel_area` bounds the dilated kernel's height times width, `max_kernel_elements` the weights of one filter,
+    `max_area` the input's height times width; `strides` and `dilations` list all that there are. `keeps_batch` leaves
+    the first axis in its place, `max_axes` bounds how many are reduced at once, `unit_steps` wants slices without gaps.
     """
 
     op: Text
@@ -186,24 +190,40 @@ class Condition(_Strict, frozen=True, kw_only=True):
     min_rank: Count | None = None
     max_rank: Count | None = None
     max_elements: Count | None = None
+    min_kernel: Count | None = None
     max_kernel: Count | None = None
+    max_kernel_area: Count | None = None
+    max_kernel_elements: Count | None = None
     max_stride: Count | None = None
+    strides: list[int] | None = None
     max_dilation: Count | None = None
+    dilations: list[int] | None = None
+    max_padding: Count | None = None
+    max_area: Count | None = None
+    max_batch: Count | None = None
     max_groups: Count | None = None
     max_input_channels_per_group: Count | None = None
     depthwise: bool | None = None
     permutations: list[list[int]] | None = None
+    keeps_batch: bool = False
     axes: list[int] | None = None
+    max_axes: Count | None = None
+    unit_steps: bool = False
     dtypes: list[str] | None = None
     modes: list[str] | None = None
+    coordinates: list[str] | None = None
     integer_scales: list[int] | None = None
     equal_parts: bool | None = None
     constant_operand: bool | None = None
+    constant_weight: bool = False
     shared_operand: bool | None = None
 
 
 class Operators(_Strict, frozen=True, kw_only=True):
-    """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`."""
+    """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`.
+
+    `max_rank` and `max_wide_dims` bound the dims of its tensors, the latter counts those above 1 alone.
+    """
 
     default: Literal["supported", "unsupported", "unknown"]
     supported: list[str] = []
@@ -211,6 +231,7 @@ class Operators(_Strict, frozen=True, kw_only=True):
     unknown: list[str] = []
     conditional: list[Condition] = []
     max_rank: Count | None = None
+    max_wide_dims: Count | None = None
     static_shapes: bool = False
     one_partition: bool = False
     source: Text

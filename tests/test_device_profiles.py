@@ -24,17 +24,29 @@ NAMES = {path.stem for path in PROFILES}
 ONNX_OPERATORS = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if schema.domain == ""}
 EXPECTED = {
     "a4000",
+    "ane",
     "cortex-a53",
+    "cortex-a72",
     "cortex-a76",
+    "cortex-m55",
     "cv22",
+    "edgetpu",
+    "ethos-u55",
+    "ethos-u65",
     "generic",
     "gtx1080ti",
+    "hailo-8",
+    "hexagon",
     "hi3516dv300",
     "hi3519",
+    "myriad-x",
+    "openvino-npu",
+    "rk3568",
     "rk3588",
     "snapdragon810",
     "t4",
     "x3",
+    "x5",
 }
 LOCAL_PATH = re.compile(r"(^|[\s(\"'])(/(work|home|tmp|opt|root|usr|Users)\b|\.\.?/|[A-Z]:\\)|\bshared/|DEVICES\.md")
 

@@ -21,7 +21,7 @@ FLOORS = (
     {"validity"},
     {"discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph"},
-    {"groups", "variants"},
+    {"conditions", "groups", "variants"},
     {"inference", "params", "quantization", "settings", "support"},
     {"layout"},
     {"costs", "kernels", "shapes"},
