@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from onnxlint.device_runtime import (
+    INTEGER_CLASSES,
     KERNEL_CLASSES,
     BlockedLayout,
     Calibration,
@@ -29,10 +30,20 @@ from onnxlint.device_runtime import (
 )
 from onnxlint.text import printable
 
-__all__ = ["KERNEL_CLASSES", "Device", "DeviceError", "Fusion", "KernelClass", "ParameterSet", "load_device"]
+__all__ = [
+    "INTEGER_CLASSES",
+    "KERNEL_CLASSES",
+    "Device",
+    "DeviceError",
+    "Fusion",
+    "KernelClass",
+    "ParameterSet",
+    "load_device",
+]
 
 PROFILE_PACKAGE = "onnxlint.device_profiles"
 MAX_PROFILE_BYTES = 1 << 20
+MAX_SPREAD = 10.0
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
@@ -72,9 +83,11 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
     `conv3x3` are dense 3×3 convolutions of stride 1, which Winograd's algorithm serves: it spends fewer multiplications
-    than the MACs counted here, so the fraction may exceed 1. `vector_gops` is the rate of element-wise arithmetic in
-    10⁹ operations a second, `vector_overhead_us` the launch of a kernel that has no other arithmetic. A class that is
-    left out runs at `conv` (convolutions) or `gemm` (attention, recurrent), a launch at `overhead_us`.
+    than the MACs counted here, so the fraction may exceed 1. `integer` and `integer_depthwise` are products of 8-bit
+    integers in a model that runs in a wider precision otherwise: fractions of the int8 peak. `vector_gops` is the rate
+    of element-wise arithmetic in 10⁹ operations a second, `vector_overhead_us` the launch of a kernel that has no other
+    arithmetic. A class that is left out runs at `conv` (convolutions, integer products), at `depthwise`
+    (`integer_depthwise`) or at `gemm` (attention, recurrent), a launch at `overhead_us`.
 
     What a calibration adds: `cache_gb_per_s` is the bandwidth of a kernel whose traffic is at most `cache_kib`,
     `view_us` what a view costs that moves nothing, `run_us` what a run costs before its first kernel, `shapes` how
@@ -90,6 +103,8 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     gemm: Positive
     attention: Positive | None = None
     recurrent: Positive | None = None
+    integer: Positive | None = None
+    integer_depthwise: Positive | None = None
     vector_gops: Positive
     bandwidth_gb_per_s: Positive
     overhead_us: NonNegative
@@ -107,6 +122,8 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
         own: float | None = getattr(self, kernel_class)
         if own is not None:
             return own
+        if kernel_class == "integer_depthwise":
+            return self.efficiency("depthwise")
         return self.gemm if kernel_class in ("attention", "recurrent") else self.conv
 
     def launch_us(self, kernel_class: KernelClass) -> float:
@@ -128,7 +145,7 @@ class Attainable(_Strict, frozen=True, kw_only=True):
     source: Text
     note: str = ""
     fitted_on: Annotated[int, msgspec.Meta(ge=0)] = 0
-    spread: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.0
+    spread: Annotated[float, msgspec.Meta(ge=1, le=MAX_SPREAD)] = 1.0
     sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
 
 

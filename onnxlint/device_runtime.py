@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 import msgspec
 
 KernelClass = Literal[
-    "conv", "conv3x3", "pointwise", "depthwise", "grouped", "lowered", "gemm", "attention", "recurrent", "vector"
+    "conv",
+    "conv3x3",
+    "pointwise",
+    "depthwise",
+    "grouped",
+    "lowered",
+    "gemm",
+    "attention",
+    "recurrent",
+    "integer",
+    "integer_depthwise",
+    "vector",
 ]
 KERNEL_CLASSES: tuple[KernelClass, ...] = (
     "conv",
@@ -19,8 +30,12 @@ KERNEL_CLASSES: tuple[KernelClass, ...] = (
     "gemm",
     "attention",
     "recurrent",
+    "integer",
+    "integer_depthwise",
     "vector",
 )
+INTEGER_CLASSES: tuple[KernelClass, ...] = ("integer", "integer_depthwise")
+"""Products of 8-bit integers in a model that is executed in a wider precision otherwise."""
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]

@@ -19,15 +19,17 @@ import numpy as np
 
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
-from onnxlint.device import KERNEL_CLASSES, Device, Precision
+from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, KernelClass, Precision
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
+from onnxlint.quantization import is_integer_product
 from onnxlint.tensor import UnknownShape
 from onnxlint.variants import cost_of, form_of
 
 Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
+_WIDER_THAN_INT8 = ("fp32", "fp16", "bf16")
 _CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
 
 
@@ -76,8 +78,21 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
     moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form)
     again = _moved_again(kernel, costs, device, sides)
-    found = _CLASS_INDEX[kernel.kernel_class]
+    found = _CLASS_INDEX[_arithmetic_class(kernel, costs, device)]
     return Load(found, operations, vector, float(moved), out, slowdown, *sides, again)
+
+
+def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> KernelClass:
+    """The kernel's class, or that of integer products where the device runs those faster than the rest."""
+    if costs.precision in _WIDER_THAN_INT8 and "int8" in device.precisions:
+        is_integer = is_integer_product(costs.graph, kernel.main, costs.integers)
+    else:
+        measured = device.attainable.sets[0].integer is not None
+        is_integer = measured and costs.precision == "int8" and kernel.main.op_type in ANCHORS
+    if not is_integer:
+        return kernel.kernel_class
+    channels = channels_of(costs.graph, kernel.main)
+    return "integer_depthwise" if channels is not None and channels[2] else "integer"
 
 
 def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[float, float, float]) -> float:
@@ -179,7 +194,11 @@ class Machine:
         self.device, self.precision = device, precision
         sets = device.attainable.sets
         peak = device.peak_ops_per_s(precision)
-        self.rate = np.array([[peak * s.efficiency(name) for s in sets] for name in KERNEL_CLASSES])
+        integer_peak = device.peak_ops_per_s("int8") if "int8" in device.precisions else peak
+        peaks = [integer_peak if name in INTEGER_CLASSES else peak for name in KERNEL_CLASSES]
+        self.rate = np.array(
+            [[own * s.efficiency(name) for s in sets] for name, own in zip(KERNEL_CLASSES, peaks, strict=True)]
+        )
         self.vector_rate = np.array([s.vector_gops * 1e9 for s in sets])
         self.bandwidth = np.array([s.bandwidth_gb_per_s * 1e9 for s in sets])
         self.overhead = np.array([s.overhead_us * 1e-6 for s in sets])

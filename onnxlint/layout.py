@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from onnxlint.device_runtime import BlockedLayout, KernelClass
 from onnxlint.graph import Graph, Node
+from onnxlint.quantization import integer_sources
 
 if TYPE_CHECKING:
     from onnxlint.kernels import Kernel
@@ -24,9 +25,12 @@ class Blocks:
         self.graph, self.layout = graph, layout
         self.anchors, self.followers = frozenset(layout.anchors), frozenset(layout.followers)
         self.values: set[str] = set()
+        self.integers = integer_sources(graph)
 
     def runs(self, op: str, main: Node, kernel_class: KernelClass, read: Sequence[str]) -> bool:
         """A kernel runs in blocks: an anchor that can, or a follower whose computed inputs all come in blocks."""
+        if main.inputs and main.inputs[0] in self.integers:
+            return False
         if op in self.anchors and op == _CONVOLUTION:
             return kernel_class != _PLAIN_CLASS
         channels = self.channels(main.inputs[0]) if main.inputs else 0

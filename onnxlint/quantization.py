@@ -14,7 +14,15 @@ from onnxlint.tensor import QUANTIZED, dtype_bits
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"})
 """Operators that have an integer form whatever follows them."""
+INTEGER_PRODUCTS = frozenset(
+    {
+        "QLinearConv", "ConvInteger", "QLinearConvTranspose", "QLinearMatMul", "MatMulInteger", "QGemm",
+        "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QAttention",
+    }
+)  # fmt: skip
+"""Operators that multiply integers themselves."""
 _INTEGERS = QUANTIZED | {4, 5}
+_MAX_VIEWS = 8
 _THROUGH = ELEMENTWISE | VIEWS
 _PARTS = VIEWS | {"Split"}
 
@@ -40,6 +48,33 @@ def integer_sources(graph: Graph) -> Mapping[str, Node]:
 
 def _is_read_by(graph: Graph, name: str, takes: set[str]) -> bool:
     return name not in graph.is_output and all(reader.key in takes for reader in graph.consumers(name))
+
+
+def is_integer_product(graph: Graph, node: Node, integers: Mapping[str, Node]) -> bool:
+    """Both factors of the convolution or product are integers; `integers` as of `integer_sources`.
+
+    Weights that are stored as integers and multiplied with floats make none.
+    """
+    if node.op_type in INTEGER_PRODUCTS:
+        return True
+    if node.op_type not in PRODUCTS or len(node.inputs) < 2 or node.inputs[0] not in integers:
+        return False
+    weight = node.inputs[1]
+    return weight in integers or _is_dequantized(graph, weight)
+
+
+def _is_dequantized(graph: Graph, name: str) -> bool:
+    """A constant behind a DequantizeLinear, through views."""
+    for _ in range(_MAX_VIEWS):
+        writer = graph.producer(name)
+        if writer is None or not writer.inputs:
+            return False
+        if writer.op_type == "DequantizeLinear":
+            return True
+        if writer.op_type not in VIEWS | {"Transpose"}:
+            return False
+        name = writer.inputs[0]
+    return False
 
 
 def integer_bits(graph: Graph, source: Node) -> int:

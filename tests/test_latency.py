@@ -104,3 +104,35 @@ def test_a_host_part_pays_for_its_transfers() -> None:
     crossing = 2 * 32 * 64 / (device.transfer.bandwidth_gb_per_s * 1e9) + device.transfer.sync_us * 1e-6
     assert analysis.host_seconds > crossing
     assert sorted(analysis.bounds).count("fallback") == 1
+
+
+_FLOAT = (
+    """g (float[1,256,28,28] x) => (float[1,256,28,28] y) <float[256,256,3,3] w> { y = Conv<pads=[1,1,1,1]>(x, w) }"""
+)
+_QDQ = """g (uint8[1,256,28,28] q) => (uint8[1,256,28,28] z)
+<int8[256,256,3,3] w, float s = {0.02}, uint8 u = {128}, int8 i = {0}> {
+  x = DequantizeLinear(q, s, u) v = DequantizeLinear(w, s, i)
+  y = Conv<pads=[1,1,1,1]>(x, v) z = QuantizeLinear(y, s, u) }"""
+_QOPERATOR = """g (uint8[1,256,28,28] q) => (uint8[1,256,28,28] z)
+<int8[256,256,3,3] w, float s = {0.02}, uint8 u = {128}, int8 i = {0}> {
+  z = QLinearConv<pads=[1,1,1,1]>(q, s, u, w, s, i, s, u) }"""
+_INTEGER_WEIGHTS = """g (float[1,256,28,28] x) => (float[1,256,28,28] y)
+<int8[256,256,3,3] w, float s = {0.02}, int8 i = {0}> {
+  v = DequantizeLinear(w, s, i) y = Conv<pads=[1,1,1,1]>(x, v) }"""
+
+
+def test_products_of_integers_run_at_the_integer_rate_in_a_float_model() -> None:
+    device = load_device("cortex-a76")
+    seconds = {text: analyze(text, device).total.mean() for text in (_FLOAT, _QDQ, _QOPERATOR, _INTEGER_WEIGHTS)}
+    assert seconds[_QDQ] < 0.7 * seconds[_FLOAT]
+    assert seconds[_QOPERATOR] == pytest.approx(seconds[_QDQ])
+    assert seconds[_INTEGER_WEIGHTS] > 0.9 * seconds[_FLOAT]
+
+
+def test_a_device_without_an_integer_peak_runs_them_at_its_own_rate() -> None:
+    one = plain_device().attainable.sets[0]
+    wide = msgspec.structs.replace(
+        plain_device().attainable, sets=[msgspec.structs.replace(one, bandwidth_gb_per_s=1e6)]
+    )
+    seconds = [analyze(text, plain_device(attainable=wide)).total.mean() for text in (_QOPERATOR, _FLOAT)]
+    assert seconds[0] == pytest.approx(seconds[1], rel=0.02)

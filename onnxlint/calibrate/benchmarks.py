@@ -15,6 +15,8 @@ import onnx
 from onnxlint.calibrate import elementwise
 from onnxlint.calibrate.graphs import Builder
 
+INTEGER = "integer"
+"""The family of the benchmarks that multiply bytes."""
 _CHAIN_MACS = 60e6
 _MAX_CHAIN, _MIN_CHAIN = 12, 2
 
@@ -75,6 +77,24 @@ _STRIDED = (
     *((a, b, 1, 2, s) for a, b, s in ((64, 128, 56), (256, 512, 56), (512, 1024, 28), (1024, 2048, 14))),
     *((a, b, 2, 2, s) for a, b, s in ((96, 192, 56), (192, 384, 28))),
 )
+# (kernel, input channels, output channels, height and width)
+_INTEGER = (
+    *((3, c, c, s) for c, s in ((16, 56), (32, 56), (64, 56), (64, 28), (128, 28), (128, 14), (256, 14), (512, 7))),
+    *((1, a, b, s) for a, b, s in ((32, 64, 112), (24, 144, 56), (64, 256, 56), (32, 192, 28), (128, 512, 28))),
+    *((1, a, b, s) for a, b, s in ((96, 576, 14), (256, 1024, 14), (160, 960, 7), (512, 2048, 7))),
+)
+_INTEGER_DEPTHWISE = (
+    *((3, c, s) for c, s in ((32, 112), (96, 56), (144, 56), (192, 28), (384, 14), (576, 14), (960, 7))),
+    *((5, c, s) for c, s in ((72, 28), (240, 14), (672, 7))),
+)
+_INTEGER_PRODUCTS = (
+    (1, 1024, 1024),
+    (49, 768, 768),
+    (128, 312, 1200),
+    (197, 192, 768),
+    (784, 192, 192),
+    (3136, 96, 96),
+)
 # (rows, depth, columns)
 _PRODUCTS = (
     *((1, k, n) for k, n in ((512, 1000), (1280, 1000), (2048, 1000), (1024, 1024), (4096, 4096), (64, 64), (192, 48))),
@@ -127,6 +147,16 @@ def benchmarks() -> Iterator[Benchmark]:
     for batch, rows, depth, columns in _BATCHED:
         name = f"batched_{batch}_{rows}_{depth}_{columns}"
         yield Benchmark(name, "gemm", partial(_batched, name, batch, rows, depth, columns))
+    for kernel, a, b, size in _INTEGER:
+        name = f"integer{kernel}x{kernel}_{a}_{b}_{size}"
+        yield Benchmark(name, INTEGER, partial(_integer_chain, name, kernel, a, b, size))
+    for kernel, channels, size in _INTEGER_DEPTHWISE:
+        name = f"integer_depthwise{kernel}x{kernel}_{channels}_{size}"
+        build = partial(_integer_chain, name, kernel, channels, channels, size, groups=channels)
+        yield Benchmark(name, INTEGER, build)
+    for rows, depth, columns in _INTEGER_PRODUCTS:
+        name = f"integer_matmul_{rows}_{depth}_{columns}"
+        yield Benchmark(name, INTEGER, partial(_integer_products, name, rows, depth, columns))
     for steps, inputs, hidden in ((32, 256, 256), (26, 512, 256), (64, 128, 128)):
         name = f"lstm_{steps}_{inputs}_{hidden}"
         yield Benchmark(name, "recurrent", partial(_lstm, name, steps, inputs, hidden))
@@ -187,6 +217,26 @@ def _batched(name: str, batch: int, rows: int, depth: int, columns: int) -> onnx
         left = graph.add("Neg", [left])
         products.append(graph.add("MatMul", [left, right]))
     return graph.finish(*products)
+
+
+def _integer_chain(name: str, kernel: int, a: int, b: int, size: int, groups: int = 1) -> onnx.ModelProto:
+    """Convolutions of bytes from `a` to `b` channels and back."""
+    graph = Builder(name)
+    x = graph.quantized(graph.input(1, a, size, size))
+    pairs = (a, b), (b, a)
+    for index in range(_repeats(kernel * kernel * a * b * size * size / groups)):
+        x = graph.integer_conv(x, pairs[index % 2], kernel, groups=groups)
+    return graph.finish(graph.dequantized(x))
+
+
+def _integer_products(name: str, rows: int, depth: int, columns: int) -> onnx.ModelProto:
+    """Products of bytes from `depth` to `columns` features and back."""
+    graph = Builder(name)
+    x = graph.quantized(graph.input(1, rows, depth))
+    pairs = (depth, columns), (columns, depth)
+    for index in range(_repeats(rows * depth * columns)):
+        x = graph.integer_product(x, *pairs[index % 2])
+    return graph.finish(graph.dequantized(x))
 
 
 def _lstm(name: str, steps: int, inputs: int, hidden: int) -> onnx.ModelProto:

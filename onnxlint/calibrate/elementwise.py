@@ -66,6 +66,8 @@ def graphs() -> Graphs:
         yield name, partial(make.silu, name, (1, channels, side, side))
         name = f"gelu_{channels}_{side}"
         yield name, partial(make.gelu, name, (1, side * side, channels))
+        name = f"quantize_{channels}_{side}"
+        yield name, partial(make.quantizations, name, (1, channels, side, side))
         name = f"where_{channels}_{side}"
         yield name, partial(make.where, name, (1, channels, side, side))
     for rows, columns in ((197, 192), (49, 768), (3136, 96), (128, 312)):

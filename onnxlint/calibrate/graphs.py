@@ -82,6 +82,35 @@ class Builder:
         y = self.add("MatMul", [x, self.weight((depth, outputs), 2 * depth)])
         return self.add("Add", [y, self.weight((outputs,))]) if bias else y
 
+    def quantized(self, x: str) -> str:
+        """The float value as unsigned bytes."""
+        return self.add("QuantizeLinear", [x, *self.grid(np.uint8)])
+
+    def grid(self, dtype: type) -> tuple[str, str]:
+        """A scale and a zero point."""
+        return self.constant(np.float32(0.02)), self.constant(np.asarray(128 if dtype is np.uint8 else 0, dtype))
+
+    def integer_weight(self, dims: Sequence[int]) -> str:
+        """Signed bytes."""
+        return self.constant(self._rng.integers(-64, 64, tuple(dims)).astype(np.int8))
+
+    def integer_conv(self, x: str, channels: tuple[int, int], kernel: int = 1, *, groups: int = 1) -> str:
+        """A convolution of bytes that keeps its size."""
+        into, out = channels
+        weight = self.integer_weight((out, into // groups, kernel, kernel))
+        inputs = [x, *self.grid(np.uint8), weight, *self.grid(np.int8), *self.grid(np.uint8)]
+        pad = (kernel - 1) // 2
+        return self.add("QLinearConv", inputs, kernel_shape=[kernel] * 2, pads=[pad] * 4, group=groups)
+
+    def integer_product(self, x: str, depth: int, outputs: int) -> str:
+        """A product of bytes with a constant matrix of bytes."""
+        weight = self.integer_weight((depth, outputs))
+        return self.add("QLinearMatMul", [x, *self.grid(np.uint8), weight, *self.grid(np.int8), *self.grid(np.uint8)])
+
+    def dequantized(self, x: str) -> str:
+        """Unsigned bytes as floats."""
+        return self.add("DequantizeLinear", [x, *self.grid(np.uint8)])
+
     def finish(self, *outputs: str) -> onnx.ModelProto:
         """The model that returns these values, of shapes that are left to be inferred."""
         returned = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]

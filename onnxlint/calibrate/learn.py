@@ -33,6 +33,7 @@ COMPUTED = {
     **{op: (f"{op.lower()}_64", f"{op.lower()}_96") for op in (*_UNARY, *_BINARY)},
     **{f"{op}.broadcast": (f"{op.lower()}_channel", f"{op.lower()}_row") for op in ("Mul", "Add")},
     "PRelu": ("prelu",),
+    "QuantizeLinear": ("quantize_",),
     "BatchNormalization": ("batchnorm_64", "batchnorm_96"),
     "QuickGelu": ("silu",),
     "Gelu": ("gelu",),
@@ -53,6 +54,7 @@ KIN = {
     "ReduceMean": ("ReduceMax", "ReduceMin", "ReduceL2"),
     "ReduceMean.last": ("ReduceMax.last", "ReduceMin.last", "ReduceSum.last", "ReduceL2.last", "ArgMax"),
     "Softmax": ("LogSoftmax",),
+    "QuantizeLinear": ("DequantizeLinear", "DynamicQuantizeLinear"),
     "LayerNormalization": ("InstanceNormalization", "GroupNormalization"),
     "Abs": ("Relu", "Neg", "Clip", "Cast", "Min", "Not"),
     "Resize.nearest": ("Upsample",),
@@ -77,6 +79,8 @@ CLASSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     ("gemm", ("matmul", "batched"), ("half_depth", "half_positions", "overhead_us")),
     ("recurrent", ("lstm",), ()),
+    ("integer", ("integer1", "integer3", "integer_matmul"), ("half_depth", "half_positions", "overhead_us")),
+    ("integer_depthwise", ("integer_depthwise",), ("half_depth", "half_positions", "overhead_us")),
 )
 _LEAST_COST = 0.01
 GUESSES = {"half_depth": 8.0, "half_positions": 8.0, "overhead_us": 3.0}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -11,7 +10,17 @@ import numpy as np
 from onnxlint.calibrate.fit import Problem, Sample
 from onnxlint.calibrate.fusions import fusion, fusion_table
 from onnxlint.calibrate.partial import Circumstances
-from onnxlint.device import Alignment, Attainable, Device, Figure, Operators, ParameterSet, Toolchain
+from onnxlint.device import (
+    MAX_SPREAD,
+    Alignment,
+    Attainable,
+    Device,
+    Figure,
+    Operators,
+    ParameterSet,
+    Precision,
+    Toolchain,
+)
 from onnxlint.device_runtime import Calibration
 
 _START = ParameterSet(
@@ -22,6 +31,8 @@ _START = ParameterSet(
     lowered=0.5,
     gemm=0.9,
     recurrent=0.3,
+    integer=0.8,
+    integer_depthwise=0.1,
     vector_gops=20.0,
     bandwidth_gb_per_s=12.0,
     overhead_us=3.0,
@@ -34,19 +45,22 @@ _EPILOGUE_COST = 0.05
 _LEAST_SPREAD = 1.05
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The fitted device with what is said of how it was measured."""
+def starting_device(
+    name: str, where: Circumstances, block: int, peak_gops: float, integer_peak_gops: float | None = None
+) -> Device:
+    """A device of this machine before anything is fitted; the peaks are the best rates that a benchmark attained.
 
-    device: Device
-    calibration: Calibration
-
-
-def starting_device(name: str, where: Circumstances, block: int, peak_gops: float) -> Device:
-    """A device of this machine before anything is fitted; the peak is the best rate that a benchmark attained."""
+    `integer_peak_gops`: that of products of bytes, None where none could be run.
+    """
     threads = f"{where.threads} {'thread' if where.threads == 1 else 'threads'}"
     source = f"{where.runtime}, {where.provider}, {threads}"
+    peaks: dict[Precision, Figure] = {
+        precision: Figure(value=rate, trust="calibrated", source=f"best rate of a benchmark; {source}")
+        for precision, rate in _rates(peak_gops, integer_peak_gops)
+    }
     start = msgspec.structs.replace(_START, vector_gops=max(1.0, _VECTOR_SHARE * peak_gops))
+    if integer_peak_gops is None:
+        start = msgspec.structs.replace(start, integer=None, integer_depthwise=None)
     return Device(
         name=name,
         chip=where.machine,
@@ -54,7 +68,7 @@ def starting_device(name: str, where: Circumstances, block: int, peak_gops: floa
         cores=where.threads,
         cores_note=f"{threads} within an operator",
         native_precision="fp32",
-        peak_gops={"fp32": Figure(value=peak_gops, trust="calibrated", source=f"best rate of a benchmark; {source}")},
+        peak_gops=peaks,
         bandwidth_gb_per_s=Figure(value=start.bandwidth_gb_per_s, trust="calibrated", source=source),
         alignment=Alignment(output_channels=block, trust="calibrated", source="the block of the runtime's layout"),
         attainable=Attainable(trust="calibrated", source=source, sets=[start]),
@@ -63,6 +77,12 @@ def starting_device(name: str, where: Circumstances, block: int, peak_gops: floa
         operators=Operators(default="supported", source="ONNX Runtime's CPU provider runs what it loads"),
         epilogue_cost=_EPILOGUE_COST,
     )
+
+
+def _rates(peak_gops: float, integer_peak_gops: float | None) -> Iterator[tuple[Precision, float]]:
+    yield "fp32", peak_gops
+    if integer_peak_gops is not None:
+        yield "int8", integer_peak_gops
 
 
 def best_rate_gops(samples: Sequence[Sample], macs: Mapping[str, int]) -> float:
@@ -83,7 +103,7 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
     parameters = device.attainable.sets[0]
     plain = {n: v for n, v in msgspec.structs.asdict(parameters).items() if n != "shapes" and v is not None}
     percent = 100 * (calibration.held_out_error or calibration.fit_error)
-    spread = max(_LEAST_SPREAD, 1 + 2 * percent / 100)
+    spread = min(MAX_SPREAD, max(_LEAST_SPREAD, 1 + 2 * percent / 100))
     note = f"median error {percent:.1f} % on {calibration.held_out} networks that were not used: " + ", ".join(
         f"{name} {100 * error:+.0f} %" for name, error in held_out.items()
     )
@@ -98,14 +118,14 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
         ),
         *_table("calibration", **msgspec.structs.asdict(calibration)),
     ]
-    peak = device.peak_gops["fp32"]
-    lines += _table("peak_gops.fp32", value=peak.value, trust="calibrated", source=peak.source)
+    for precision, peak in device.peak_gops.items():
+        lines += _table(f"peak_gops.{precision}", value=peak.value, trust="calibrated", source=peak.source)
     bandwidth = device.bandwidth_gb_per_s
     lines += _table(
         "bandwidth_gb_per_s", value=parameters.bandwidth_gb_per_s, trust="calibrated", source=bandwidth.source
     )
     lines += _table("alignment", **msgspec.structs.asdict(device.alignment))
-    source = f"{calibration.benchmarks} micro-benchmarks, each a ratio to a reference run beside it; {peak.source}"
+    source = f"{calibration.benchmarks} micro-benchmarks, each a ratio to a reference run beside it; {bandwidth.source}"
     lines += _table("attainable", trust="calibrated", source=source, note=note + "." + noise, spread=spread)
     lines += _table("[attainable.sets]", **plain)
     for name, shape in parameters.shapes.items():

@@ -16,7 +16,7 @@ import onnx
 
 from onnxlint import streams
 from onnxlint.calibrate import heldout
-from onnxlint.calibrate.benchmarks import Benchmark, benchmarks
+from onnxlint.calibrate.benchmarks import INTEGER, Benchmark, benchmarks
 from onnxlint.calibrate.clock import NOISY_SPREAD, Paired, Stopwatch, measure_pairs, reference_workload
 from onnxlint.calibrate.fit import Sample, graph_of
 from onnxlint.calibrate.learn import learn
@@ -142,7 +142,11 @@ def fitted(
     tested = [sample for sample in samples if sample.family == HELD_OUT]
     block = layout_block(where.provider)
     macs = {s.name: sum(CostModel(s.graph, "fp32").arithmetic(n)[0] for n in s.graph.compute_nodes) for s in samples}
-    start = starting_device(plan.name, where, block, best_rate_gops(samples, macs))
+    integer = [sample for sample in taught if sample.family == INTEGER]
+    floats = [sample for sample in samples if sample.family != INTEGER]
+    start = starting_device(
+        plan.name, where, block, best_rate_gops(floats, macs), best_rate_gops(integer, macs) if integer else None
+    )
     device = learn(taught, start)
     held_out = dict(zip((sample.name for sample in tested), errors(tested, device), strict=True))
     long = [paired.spread for paired in found.values() if paired.ratio > _LONG_RATIO]

@@ -115,6 +115,15 @@ def prelu(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     return graph.finish(x)
 
 
+def quantizations(name: str, dims: Sequence[int]) -> onnx.ModelProto:
+    """To bytes and back, with an operator between that no integer form takes in."""
+    graph = Builder(name)
+    x = graph.input(*dims)
+    for _ in range(_REPEATS):
+        x = graph.add("Neg", [graph.dequantized(graph.quantized(x))])
+    return graph.finish(x)
+
+
 def sums(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     """Sums over two axes, one of them kept: what exporters make of attention over parts."""
     graph = Builder(name)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onnxlint.device import KERNEL_CLASSES, Device, Figure
+from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Figure
 from onnxlint.output.first_screen import hanging
 
 
@@ -83,8 +83,11 @@ def _attained(device: Device) -> Table:
     sets = device.attainable.sets
     table = Table.grid(padding=(0, 2))
     for name in KERNEL_CLASSES:
-        if name != "vector":
-            table.add_row(f"  {name}", _range([one.efficiency(name) for one in sets]), "of the peak")
+        is_integer = name in INTEGER_CLASSES
+        if name == "vector" or (is_integer and ("int8" not in device.precisions or device.native_precision == "int8")):
+            continue
+        peak = "of the int8 peak, in a quantized model" if is_integer else "of the peak"
+        table.add_row(f"  {name}", _range([one.efficiency(name) for one in sets]), peak)
     table.add_row("  element-wise", _range([one.vector_gops for one in sets]), "GOPS")
     table.add_row("  memory", _range([one.bandwidth_gb_per_s for one in sets]), "GB/s")
     table.add_row("  launch", _range([one.overhead_us for one in sets]), "µs")
