@@ -11,7 +11,9 @@ from zoo import NETWORKS
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("device", ["generic", "hi3519", "t4", "cortex-a76"])
-@pytest.mark.parametrize("code", ["G1", "G2", "G3", "G4", "CNV001", "CNV004", "CHN002"])
+@pytest.mark.parametrize(
+    "code", ["G1", "G2", "G3", "G4", "CNV001", "CNV002", "CNV003", "CNV004", "CNV005", "CHN002", "CHN003"]
+)
 def test_every_network_is_checked_on_every_device(name: str, device: str, code: str) -> None:
     findings = found(name, code, device)
     assert len(findings) <= 2
