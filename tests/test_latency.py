@@ -125,7 +125,7 @@ def test_products_of_integers_run_at_the_integer_rate_in_a_float_model() -> None
     device = load_device("cortex-a76")
     seconds = {text: analyze(text, device).total.mean() for text in (_FLOAT, _QDQ, _QOPERATOR, _INTEGER_WEIGHTS)}
     assert seconds[_QDQ] < 0.7 * seconds[_FLOAT]
-    assert seconds[_QOPERATOR] == pytest.approx(seconds[_QDQ])
+    assert seconds[_QOPERATOR] == pytest.approx(seconds[_QDQ], rel=0.01)
     assert seconds[_INTEGER_WEIGHTS] > 0.9 * seconds[_FLOAT]
 
 
