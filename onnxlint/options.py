@@ -82,6 +82,7 @@ class MeasureFormat(StrEnum):
 
     table = "table"
     json = "json"
+    plot = "plot"
 
 
 def one_of(choices: type[Enum]) -> str:

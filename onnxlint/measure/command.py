@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.load import LoadError, load
 from onnxlint.measure.compare import KernelTime, Measured, measure, runnable
+from onnxlint.measure.scatter import scatter
 from onnxlint.settings import Settings
 from onnxlint.text import printable
 
@@ -53,7 +55,13 @@ def run(
     except (LoadError, BindingError, RuntimeProblem) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
     found = dataclasses.replace(found, made_up_weights=made_up)
-    streams.write(as_json(path, found) if output_format == "json" else as_table(path, found, top), output_file)
+    if output_format == "json":
+        text = as_json(path, found)
+    elif output_format == "plot":
+        text = f"{as_table(path, found, 0)}\n{scatter(found.kernels, shutil.get_terminal_size().columns)}"
+    else:
+        text = as_table(path, found, _SHOWN if top is None else top)
+    streams.write(text, output_file)
     return 0
 
 
@@ -74,8 +82,8 @@ def as_json(path: str, found: Measured) -> str:
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n"
 
 
-def as_table(path: str, found: Measured, top: int | None) -> str:
-    """The totals, what must be said of them, and the worst kernels."""
+def as_table(path: str, found: Measured, top: int) -> str:
+    """The totals, what must be said of them, and so many of the worst kernels."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -92,10 +100,10 @@ def as_table(path: str, found: Measured, top: int | None) -> str:
     )
     for line in remarks(found):
         console.print(Text(f"note: {line}"))
-    table = Table(box=None, pad_edge=False)
+    table = Table(show_header=top > 0, box=None, pad_edge=False)
     for title in ("kernel", "operators", "predicted ms", "measured ms", "off by ms"):
         table.add_column(title, justify="right" if title.endswith("ms") else "left", no_wrap=True)
-    for kernel in worst_first(found.kernels)[: top or _SHOWN]:
+    for kernel in worst_first(found.kernels)[:top]:
         off = kernel.predicted_s - kernel.measured_s
         table.add_row(
             Text(printable(kernel.node)[-44:]),
