@@ -36,7 +36,8 @@ def scatter(kernels: Sequence[KernelTime], columns: int) -> str:
         lines += plane.lines("measured s", "predicted s")
         lines.append(f"o one kernel, 2-9 so many, {_MANY} more; ╱ equal, · 20 % off")
     if len(shown) < len(kernels):
-        lines.append(f"{plural(len(kernels) - len(shown), 'kernel')} without a time on one side (views, what was fused away)")
+        missing = plural(len(kernels) - len(shown), "kernel")
+        lines.append(f"{missing} without a time on one side (views, what was fused away)")
     return "\n".join(lines) + "\n"
 
 
