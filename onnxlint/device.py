@@ -162,12 +162,13 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     """What the device's compiler runs as one kernel.
 
     `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
-    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that
-    follow each other are one kernel. `free`: operators that move nothing (views). `free_unchanged`: operators that are
-    left out where their result has their input's shape. `by_operator`: an epilogue of its own for one operator; behind
-    one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant alone (an Add also
-    as the one residual), and one of `second_pass` goes over the result once more. `groups`: structures of operators
-    that are one kernel. `blocked`: the layout that convolutions run in.
+    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators
+    that follow each other are one kernel. `attention`: so is softmax(q·k)·v, whose scores are not moved. `free`:
+    operators that move nothing (views). `free_unchanged`: operators that are left out where their result has their
+    input's shape. `by_operator`: an epilogue of its own for one operator; behind one of `closing` nothing else is
+    taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one residual), and one
+    of `second_pass` goes over the result once more. `groups`: structures of operators that are one kernel.
+    `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []

@@ -10,6 +10,9 @@ from onnxlint.device_runtime import FusedGroup
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import VIEWS
 
+_ON_SCORES = frozenset({"Mul", "Div", "Add", "Where", "Cast", "Reshape", "Identity", "Dropout"})
+_MOST_ON_SCORES = 8
+
 
 class Rules:
     """A machine's fusion rules as sets."""
@@ -26,6 +29,7 @@ class Rules:
         self.free = VIEWS & frozenset(fusion.free)
         self.free_unchanged = frozenset(fusion.free_unchanged)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
+        self.attention = fusion.attention
 
 
 def find_group(
@@ -40,6 +44,35 @@ def find_group(
         if group.ops[0] == first.op_type and (found := _matched(graph, first, list(group.ops[1:]), taken, level)):
             return group.name, found
     return "", ()
+
+
+def find_attention(
+    graph: Graph, first: Node, ready: Collection[str], taken: Collection[str], level: Mapping[str, int]
+) -> tuple[Node, ...]:
+    """The nodes behind `first`, a product of queries and keys, up to the product of their Softmax with the values.
+
+    Scores may be scaled, masked and biased on the way; nobody else reads them, and what is read beside them is `ready`.
+    """
+    if first.op_type != "MatMul" or any(graph.is_constant(name) for name in first.inputs):
+        return ()
+    found: list[Node] = []
+    scores, is_normalized = first.outputs[0], False
+    while len(found) <= _MOST_ON_SCORES:
+        node = graph.sole_reader(scores)
+        if node is None or node.key in taken or node.role != "compute" or level[node.key] != level[first.key]:
+            return ()
+        others = [name for name in node.inputs if name and name != scores and not graph.is_constant(name)]
+        if any(name not in ready and graph.producer(name) is not None for name in others):
+            return ()
+        found.append(node)
+        if node.op_type == "MatMul":
+            return tuple(found) if is_normalized and others and node.inputs[0] == scores else ()
+        if node.op_type == "Softmax" and not is_normalized:
+            is_normalized = True
+        elif node.op_type not in _ON_SCORES:
+            return ()
+        scores = node.outputs[0]
+    return ()
 
 
 def _matched(

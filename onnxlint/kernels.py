@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from onnxlint.device import Device, KernelClass
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
-from onnxlint.groups import Rules, find_group
+from onnxlint.groups import Rules, find_attention, find_group
 from onnxlint.layout import Blocks, computed_inputs
 from onnxlint.operators import ELEMENTWISE
 
@@ -41,6 +41,7 @@ RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
 ATTENTION = frozenset(
     {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "DecoderMaskedMultiHeadAttention"}
 )
+ATTENTION_GROUP = "Attention"
 ANCHORS = CONVOLUTIONS | TRANSPOSED | MATRIX_PRODUCTS
 MULTIPLIERS = ANCHORS | RECURRENT | ATTENTION
 """Operators whose arithmetic is multiply-accumulates."""
@@ -137,15 +138,22 @@ class _Grouping:
             if is_view or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
-                name, behind = find_group(self.graph, node, rules.groups, self.taken, self.placement.level)
+                name, behind = self.group(node, rules)
                 members = (node, *(behind or self.followers(node, rules)))
-                found = classify(self.graph, node, rules.blocked)
+                found = "attention" if name == ATTENTION_GROUP else classify(self.graph, node, rules.blocked)
                 kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
                 if self.blocks is not None and self.runs_in_blocks(kernel, self.blocks):
                     self.blocks.values.update(kernel.nodes[-1].outputs)
             self.taken.update(member.key for member in kernel.nodes)
             self.ready.update(name for member in kernel.nodes for name in member.outputs)
             yield kernel
+
+    def group(self, first: Node, rules: Rules) -> tuple[str, tuple[Node, ...]]:
+        """The structure that begins with the node and runs as one: its name, and the nodes behind the first."""
+        level = self.placement.level
+        if rules.attention and (behind := find_attention(self.graph, first, self.ready, self.taken, level)):
+            return ATTENTION_GROUP, behind
+        return find_group(self.graph, first, rules.groups, self.taken, level)
 
     def is_unchanged(self, node: Node, rules: Rules) -> bool:
         """A Slice of everything, a padding by nothing: the result is the input."""

@@ -8,7 +8,7 @@ from models import analyse, constant, model, value, weight
 from onnx import helper
 from zoo import build
 
-from onnxlint.kernels import MULTIPLIERS, Kernel, classify
+from onnxlint.kernels import ATTENTION_GROUP, MULTIPLIERS, Kernel, classify
 
 NODE = helper.make_node
 CONV = NODE("Conv", ["x", "w"], ["c"])
@@ -80,7 +80,8 @@ def test_kernels_part_the_runtime_nodes_in_an_order_that_data_flow_allows(name: 
                 assert known or not value_name, (kernel.label, value_name)
             inner |= set(node.outputs)
         done |= inner
-        assert sum(node.op_type in MULTIPLIERS for node in kernel.nodes) <= 1
+        most = 2 if kernel.group == ATTENTION_GROUP else 1
+        assert sum(node.op_type in MULTIPLIERS for node in kernel.nodes) <= most
 
 
 def test_a_kernel_knows_its_main_node() -> None:
@@ -99,3 +100,27 @@ def test_a_quantize_on_another_grid_is_work() -> None:
         proto = model(nodes, [value("x", [1, 4, 8, 8], onnx.TensorProto.UINT8)], ["y"], [*grid, shape])
         found = [kernel.label for kernel in analyse(proto).kernels if not kernel.is_free]
         assert found == expected
+
+
+def attention(*on_scores: onnx.NodeProto, outputs: tuple[str, ...] = ("y",)) -> list[str]:
+    """The kernels of softmax(q·k)·v on a device that runs it as one, with more done to the scores `s` → `t`."""
+    nodes = [
+        NODE("MatMul", ["q", "k"], ["s"]),
+        *(on_scores or [NODE("Identity", ["s"], ["t"])]),
+        NODE("Softmax", ["t"], ["p"], axis=-1),
+        NODE("MatMul", ["p", "v"], ["y"]),
+    ]
+    inputs = [value("q", [1, 2, 4, 8]), value("k", [1, 2, 8, 4]), value("v", [1, 2, 4, 8]), value("m", [1, 1, 4, 4])]
+    analysis = analyse(model(nodes, inputs, list(outputs), []), "t4")
+    assert all(kernel.kernel_class == "attention" for kernel in analysis.kernels if "Softmax+MatMul" in kernel.label)
+    return [kernel.label for kernel in analysis.kernels]
+
+
+def test_attention_is_one_kernel_whatever_is_done_to_its_scores() -> None:
+    assert attention() == ["MatMul+Identity+Softmax+MatMul"]
+    assert attention(NODE("Add", ["s", "m"], ["t"])) == ["MatMul+Add+Softmax+MatMul"]
+
+
+def test_attention_whose_scores_are_read_elsewhere_is_not() -> None:
+    assert "Softmax" in attention(outputs=("y", "p"))
+    assert "Softmax" in attention(NODE("Relu", ["s"], ["t"]))
