@@ -12,6 +12,7 @@ from onnxlint.kernels import MULTIPLIERS
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import DeviceInfo, Layer, ModelInfo, Totals, ValueInfo, Verdict
 from onnxlint.tensor import dtype_name
+from onnxlint.unused import NOTHING, Unused
 
 _MAX_REASONS = 8
 
@@ -27,6 +28,7 @@ class ReadModel:
     bound: Bound
     notes: tuple[str, ...]
     incomplete: tuple[str, ...]
+    unused: Unused = NOTHING
 
 
 def model_info(model: ReadModel, analysis: Analysis) -> ModelInfo:

@@ -19,6 +19,7 @@ from onnxlint.rule import Context, LoadedRule
 from onnxlint.scope import opsets, read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
+from onnxlint.unused import find_unused
 
 TOOL = Tool("onnxlint", __version__)
 
@@ -41,7 +42,8 @@ def read_model(
     if graph.uncounted_loops:
         loops = len(graph.uncounted_loops)
         incomplete.append(f"how often {loops} {'loop runs' if loops == 1 else 'loops run'} is data: counted as once")
-    return ReadModel(path, proto.ir_version, opsets(proto.opset_import), graph, bound, tuple(notes), tuple(incomplete))
+    imports, unused = opsets(proto.opset_import), find_unused(proto)
+    return ReadModel(path, proto.ir_version, imports, graph, bound, tuple(notes), tuple(incomplete), unused)
 
 
 def lint_graph(
@@ -58,7 +60,7 @@ def lint_graph(
     """
     target = target_for(device, settings.precision, model.bound.batch_factor)
     analysis = Analysis(model.graph, target)
-    findings, problems = priced_findings(Context(analysis, model.bound.assumed), rules, settings)
+    findings, problems = priced_findings(Context(analysis, model.bound.assumed, model.unused), rules, settings)
     if analysis.unknown_nodes:
         problems.append(f"{len(analysis.unknown_nodes)} nodes have no known cost: they are in no total")
     incomplete = (*model.incomplete, *problems)

@@ -17,6 +17,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
 from onnxlint.support import Support
+from onnxlint.unused import NOTHING, Unused
 from onnxlint.whatif import EditError, apply
 
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
@@ -38,6 +39,8 @@ class Context:
     analysis: Analysis
     assumed: tuple[str, ...] = ()
     """The free dims of the inputs with the values that stand in for them: `batch=1`, or `input[0]=1` without a name."""
+    unused: Unused = NOTHING
+    """What the file holds beside the graph that nothing reads."""
 
     @property
     def graph(self) -> Graph:

@@ -1,0 +1,111 @@
+"""Operators that change nothing.
+
+## What it does
+Finds operators whose result is their input: Identity, Dropout at inference, Reshape and Expand to the same shape, Cast
+to the same type, Pad by nothing, a Slice of everything, a Transpose in order, Resize by 1, Concat or Sum of one value,
+a window of 1×1, ×1, ÷1, +0. A form that hangs on a free dim's assumed size is left alone.
+
+## Why it costs
+ONNX Runtime and TensorRT drop most of them when they load the model (ONNX Runtime's basic graph optimizations:
+Identity, Slice, Unsqueeze and Dropout elimination, onnxruntime.ai/docs/performance/model-optimizations), so that they
+cost nothing there; toolchains that translate operator by operator keep each as a copy or refuse it. The price says
+what is left on this device.
+
+## How to fix
+Let the readers read the input instead: exact. Export with the model in `eval()`, and constant folding on; or run the
+file once through a simplifier. 40 Identity nodes that stand for shared weights are 40 names, not 40 operations.
+Silent where the result is an output of the graph: the operator then gives it its name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from onnxlint.finding import Finding, Fix, Reconnect, Remove
+from onnxlint.graph import Node
+from onnxlint.patterns.no_ops import Known, passed_on
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
+
+RULE = Rule(code="GRF004", name="no-op", severity="warning")
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for all of them, those that are work at run time first."""
+    graph, known = ctx.graph, Known(ctx.graph, not ctx.assumed)
+    found: list[tuple[Node, str]] = []
+    for node in graph.nodes:
+        source = passed_on(known, node)
+        if source is not None and node.outputs[0] not in graph.is_output:
+            found.append((node, source))
+    if not found:
+        return
+    found.sort(key=lambda pair: pair[0].role != "compute")
+    idle = sum(node.role != "compute" for node, _ in found)
+    counted = Counter(node.op_type for node, _ in found)
+    where = "" if not idle else " (on constants: free)" if idle == len(found) else f" ({idle} on constants: free)"
+    yield Finding(
+        message=f"{plural(len(found), 'operator')} {'does' if len(found) == 1 else 'do'} nothing{where}",
+        suggestion="Let their readers read the input instead: same outputs. A simplifier, or ONNX Runtime's basic\n"
+        "optimizations saved to a file, does it.",
+        nodes=tuple(node.key for node, _ in found),
+        places=len(found),
+        fixes=(
+            Fix(
+                f"without {plural(len(found), 'operator')} that {'does' if len(found) == 1 else 'do'} nothing",
+                "exact",
+                tuple(e for node, source in found for e in (Remove(node.key), Reconnect(node.outputs[0], source))),
+            ),
+        ),
+        details=(", ".join(f"{count}x {name}" for name, count in counted.most_common()),),
+    )
+
+
+VALID = [
+    Valid(
+        """
+        works (float[1,8,4,4] x) => (float[1,8,4,4] y) <float one = {2.0}> {
+          a = Mul(x, one)
+          b = Cast<to = 10>(a)
+          c = Cast<to = 1>(b)
+          d = Relu(c)
+          y = Identity(d)
+        }
+        """
+    ),
+    Valid(
+        """
+        free (float[N,8] x) => (float[N,8] y) <float[1,8] token, int64[2] s = {-1,8}> {
+          shape = Shape(x)
+          zero = Constant<value_ints = [0]>()
+          batch = Gather(shape, zero)
+          eight = Constant<value_ints = [8]>()
+          dims = Concat<axis = 0>(batch, eight)
+          tokens = Expand(token, dims)
+          y = Add(x, tokens)
+        }
+        """
+    ),
+]
+INVALID = [
+    Invalid(
+        """
+        idle (float[1,8,4,4] x) => (float[1,8,4,4] y)
+        <float one = {1.0}, int64[4] s = {1,8,4,4}, int64[8] none = {0,0,0,0,0,0,0,0}> {
+          a = Mul(x, one)
+          b = Cast<to = 1>(a)
+          c = Reshape(b, s)
+          d = Pad(c, none)
+          e = Dropout(d)
+          f = Transpose<perm = [0, 1, 2, 3]>(e)
+          g = Identity(f)
+          h = Concat<axis = 1>(g)
+          y = Relu(h)
+        }
+        """,
+        device="cortex-a76",
+        places=8,
+        severity="warning",
+    )
+]
