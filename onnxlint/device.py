@@ -165,10 +165,11 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators
     that follow each other are one kernel. `attention`: so is softmax(q·k)·v, whose scores are not moved. `free`:
     operators that move nothing (views). `free_unchanged`: operators that are left out where their result has their
-    input's shape. `by_operator`: an epilogue of its own for one operator; behind one of `closing` nothing else is
-    taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one residual), and one
-    of `second_pass` goes over the result once more. `groups`: structures of operators that are one kernel.
-    `blocked`: the layout that convolutions run in.
+    input's shape. `drops_no_ops`: every operator that hands its input on unchanged is left out (a Slice of everything,
+    a Cast to the same type, ×1); not given where nobody published it. `by_operator`: an epilogue of its own for one
+    operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant
+    alone (an Add also as the one residual), and one of `second_pass` goes over the result once more. `groups`:
+    structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -177,6 +178,7 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     attention: bool = False
     free: list[str] = []
     free_unchanged: list[str] = []
+    drops_no_ops: bool | None = None
     residual_anchors: list[str] | None = None
     by_operator: dict[str, list[str]] = {}
     closing: list[str] = []

@@ -12,6 +12,7 @@ from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
 from onnxlint.groups import Rules, find_attention, find_group
 from onnxlint.layout import Blocks, computed_inputs
+from onnxlint.no_ops import Known, passed_on
 from onnxlint.operators import ELEMENTWISE
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class _Grouping:
         self.ready: set[str] = set()
         self.integers = integer_sources(graph)
         self.residuals: set[str] = set()
+        self.known = Known(graph, is_static=True)
         layout = on_device.blocked
         self.blocks = Blocks(graph, layout) if layout is not None else None
 
@@ -157,6 +159,8 @@ class _Grouping:
 
     def is_unchanged(self, node: Node, rules: Rules) -> bool:
         """A Slice of everything, a padding by nothing: the result is the input."""
+        if rules.drops_no_ops and passed_on(self.known, node) is not None:
+            return True
         if node.op_type not in rules.free_unchanged or not node.inputs or not node.outputs:
             return False
         known = self.graph.type_of(node.outputs[0])

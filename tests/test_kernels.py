@@ -32,7 +32,7 @@ def test_silu_spelled_as_two_nodes_too() -> None:
 
 
 def test_a_value_that_others_read_ends_the_kernel() -> None:
-    nodes = [CONV, NODE("Relu", ["c"], ["r"]), NODE("MaxPool", ["c"], ["p"], kernel_shape=[1, 1])]
+    nodes = [CONV, NODE("Relu", ["c"], ["r"]), NODE("MaxPool", ["c"], ["p"], kernel_shape=[2, 2])]
     assert labels(nodes, ["r", "p"]) == ["Conv", "Relu", "MaxPool"]
     assert labels([CONV, NODE("Relu", ["c"], ["y"])], ["c", "y"]) == ["Conv", "Relu"]
 

@@ -3,7 +3,7 @@
 ## What it does
 Finds operators that depend on no input's data: on weights alone, or on shapes that are all fixed (Shape → Gather →
 Concat → Reshape). Constant and Identity nodes and the Dequantize of quantized weights are none of them; nor are a
-few numbers blown up into a large tensor (ConstantOfShape, Expand, Tile): the file would grow.
+few numbers blown up into a large tensor (ConstantOfShape; Expand, Tile): the file would grow.
 
 ## Why it costs
 It could be done once, at export. ONNX Runtime folds it when it loads the model (constant folding is one of its basic
@@ -30,7 +30,7 @@ from onnxlint.tensor import dtype_bits
 from onnxlint.units import plural
 
 RULE = Rule(code="GRF003", name="constant-subgraph", severity="warning")
-_STORED = frozenset({"Constant", "Identity", "DequantizeLinear", "QuantizeLinear"})
+_STORED = frozenset({"Constant", "ConstantOfShape", "Identity", "DequantizeLinear", "QuantizeLinear"})
 _SMALL_BYTES = 1 << 16
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Edit, Finding, Fix, Reconnect, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.no_ops import Known, passed_on
+from onnxlint.no_ops import Known, passed_on
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.no_ops import Known, is_training_dropout
 from onnxlint.patterns.convolutions import attributes_of
-from onnxlint.patterns.no_ops import Known, is_training_dropout
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 
