@@ -28,7 +28,7 @@ class Rules:
         self.residual_anchors = None if anchors is None else frozenset(anchors)
         self.free = VIEWS & frozenset(fusion.free)
         self.free_unchanged = frozenset(fusion.free_unchanged)
-        self.drops_no_ops = fusion.drops_no_ops
+        self.drops_no_ops = bool(fusion.drops_no_ops)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
         self.attention = fusion.attention
 

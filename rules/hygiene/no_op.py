@@ -9,7 +9,7 @@ a window of 1×1, ×1, ÷1, +0. A form that hangs on a free dim's assumed size i
 ONNX Runtime and TensorRT drop most of them when they load the model (ONNX Runtime's basic graph optimizations:
 Identity, Slice, Unsqueeze and Dropout elimination, onnxruntime.ai/docs/performance/model-optimizations), so that they
 cost nothing there (`drops_no_ops` in the profile); toolchains that translate operator by operator keep each as a copy
-or refuse it. The price says what is left on this device.
+or refuse it. Where it is not public whether a toolchain drops them, they are priced as if it did not, and are an info.
 
 ## How to fix
 Let the readers read the input instead: exact. Export with the model in `eval()`, and constant folding on; or run the
@@ -47,10 +47,12 @@ def check(ctx: Context) -> Iterator[Finding]:
     idle = sum(node.role != "compute" for node, _ in found)
     counted = Counter(node.op_type for node, _ in found)
     where = "" if not idle else " (on constants)" if idle == len(found) else f" ({idle} on constants)"
+    is_public = ctx.device.fusion.drops_no_ops is not None
+    unknown = "" if is_public else f"\nWhether {ctx.device.name}'s toolchain drops them by itself is not public."
     yield Finding(
         message=f"{plural(len(found), 'operator')} {'does' if len(found) == 1 else 'do'} nothing{where}",
         suggestion="Let their readers read the input instead: same outputs. A simplifier, or ONNX Runtime's basic\n"
-        "optimizations saved to a file, does it.",
+        f"optimizations saved to a file, does it.{unknown}",
         nodes=tuple(node.key for node, _ in found),
         places=len(found),
         fixes=(
@@ -60,6 +62,7 @@ def check(ctx: Context) -> Iterator[Finding]:
                 tuple(e for node, source in found for e in (Remove(node.key), Reconnect(node.outputs[0], source))),
             ),
         ),
+        severity=None if is_public else "info",
         details=(", ".join(f"{count}x {name}" for name, count in counted.most_common()),),
     )
 
@@ -108,6 +111,6 @@ INVALID = [
         """,
         device="rk3588",
         places=8,
-        severity="warning",
+        severity="info",
     )
 ]
