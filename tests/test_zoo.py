@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from zoo import NETWORKS, build, count, weights
+from zoo import DETECTORS, NETWORKS, build, count, weights
 from zoo.store import STORED
 
 FEW = ["shufflenet_v2_x0_5", "mobilenet_v3_small", "squeezenet_1_1", "ghostnet", "espnet_c", "repvgg_a0_train"]
@@ -42,16 +42,19 @@ def reshapes_in_groups(model: onnx.ModelProto) -> int:
     return runs
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+ALL = NETWORKS | DETECTORS
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_parameters_are_those_published(name: str) -> None:
-    network = NETWORKS[name]
+    network = ALL[name]
     found = count.parameters(build(name, fold_batchnorm=False))
     assert found == pytest.approx(network.params, rel=network.params_tolerance, abs=0), network.note
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ALL)
 def test_multiply_accumulates_are_those_published(name: str) -> None:
-    network = NETWORKS[name]
+    network = ALL[name]
     found = count.multiply_accumulates(build(name))
     assert found == pytest.approx(network.macs, rel=network.macs_tolerance, abs=0), network.note
 
