@@ -275,6 +275,28 @@ class Toolchain(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
+class QuantizedForms(_Strict, frozen=True, kw_only=True):
+    """The quantized models that the toolchain takes: element types, none for one that takes float models alone.
+
+    `symmetric_…` speaks of signed types: their zero point must be 0. Activations have one scale a tensor; weights may
+    have one a channel where `per_channel_weights` says so.
+    """
+
+    activations: list[str] = []
+    weights: list[str] = []
+    symmetric_activations: bool = False
+    symmetric_weights: bool = False
+    per_channel_weights: bool = True
+    source: Text
+
+
+class SkipsZeros(_Strict, frozen=True, kw_only=True):
+    """Zeros among the weights that the hardware does not multiply by: wherever they lie, or two in each four."""
+
+    form: Literal["none", "any", "2:4"]
+    source: Text
+
+
 class Device(_Strict, frozen=True, kw_only=True):
     """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC."""
 
@@ -298,6 +320,8 @@ class Device(_Strict, frozen=True, kw_only=True):
     transfer: Transfer | None = None
     fusion: Fusion
     toolchain: Toolchain
+    quantized: QuantizedForms | None = None
+    skips_zeros: SkipsZeros | None = None
     operators: Operators
     vector_cost: dict[str, Positive] = {}
     move_cost: dict[str, Positive] = {}

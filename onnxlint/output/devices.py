@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Figure
+from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Figure, QuantizedForms
 from onnxlint.output.first_screen import hanging
 
 
@@ -71,7 +71,24 @@ def _figures(device: Device) -> Iterator[tuple[str, str, str, str]]:
         yield f"to the host ({device.host})", price, transfer.trust, transfer.source
     yield "fusion", ", ".join(device.fusion.epilogue) or "none", "", device.fusion.source
     yield "toolchain", f"{device.toolchain.quantizes} quantizes", "", device.toolchain.source
+    if device.quantized is not None:
+        yield "quantized models", _forms(device.quantized), "", device.quantized.source
+    if device.skips_zeros is not None:
+        yield "skips zeros", device.skips_zeros.form, "", device.skips_zeros.source
     yield "operators", f"else {device.operators.default}", "", device.operators.source
+
+
+def _forms(forms: QuantizedForms) -> str:
+    if not forms.weights:
+        return "none: it takes float models alone"
+    words = [
+        f"{' or '.join(types)} {what}{' (symmetric)' if is_symmetric else ''}"
+        for types, what, is_symmetric in (
+            (forms.activations, "activations", forms.symmetric_activations),
+            (forms.weights, "weights", forms.symmetric_weights),
+        )
+    ]
+    return ", ".join(words) + (", per channel" if forms.per_channel_weights else ", per tensor")
 
 
 def _value(figure: Figure, unit: str) -> str:
