@@ -131,6 +131,19 @@ class Analysis:
         blocked = self.target.device.fusion.blocked
         return conversions(self.graph, self.kernels, blocked) if blocked is not None else {}
 
+    @property
+    def peak_ops_per_s(self) -> float:
+        """The peak that the model's multiply-accumulates could run at: each kernel's own, that of integers apart."""
+        machine = self.target.machine
+        macs = np.zeros(len(machine.peaks))
+        for index, cost in enumerate(self.kernel_costs):
+            kernel = self.kernels[index]
+            if cost.macs:
+                on_device = not kernel.on_host and index in self._loads
+                macs[self._loads[index].class_index if on_device else 0] += float(cost.macs)
+        total = macs.sum()
+        return float(total / (macs / np.array(machine.peaks)).sum()) if total else machine.peaks[0]
+
     def device_loads(self) -> list[Load]:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
         return [self._loads[i] for i, k in enumerate(self.kernels) if not k.on_host and not k.is_free]

@@ -61,8 +61,9 @@ def _value_info(graph: Graph, name: str) -> ValueInfo:
     return ValueInfo(name, dtype_name(known.dtype), known.shape)
 
 
-def device_info(target: Target) -> DeviceInfo:
-    """The device as priced."""
+def device_info(analysis: Analysis) -> DeviceInfo:
+    """The device as priced; its peak is that of the arithmetic that the model asks for."""
+    target = analysis.target
     device = target.device
     return DeviceInfo(
         name=device.name,
@@ -70,7 +71,7 @@ def device_info(target: Target) -> DeviceInfo:
         precision=target.precision,
         trust=_trust(target),
         cores=device.cores,
-        peak_gops=device.peak_ops_per_s(target.precision) / 1e9,
+        peak_gops=analysis.peak_ops_per_s / 1e9,
         memory_mib=device.memory_mib.value if device.memory_mib is not None else None,
         note=device.attainable.note,
         source=device.attainable.source,
@@ -111,7 +112,7 @@ def totals(analysis: Analysis) -> Totals:
     params = list(analysis.costs.params.values())
     middle, low, high = analysis.spread(analysis.total)
     batch = analysis.target.batch_factor * (_leading(analysis.graph) or 1)
-    peak = analysis.target.device.peak_ops_per_s(analysis.target.precision)
+    peak = analysis.peak_ops_per_s
     by_bound: dict[str, float] = {}
     for bound, seconds in zip(analysis.bounds, analysis.times.mean(axis=1), strict=True):
         by_bound[bound] = by_bound.get(bound, 0.0) + float(seconds)

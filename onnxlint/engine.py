@@ -68,7 +68,7 @@ def lint_graph(
     return Report(
         tool=TOOL,
         model=describe.model_info(model, analysis),
-        device=describe.device_info(target),
+        device=describe.device_info(analysis),
         verdict=describe.verdict(analysis),
         totals=describe.totals(analysis),
         layers=tuple(describe.layers(analysis, alone=bytes_alone)),

@@ -195,9 +195,9 @@ class Machine:
         sets = device.attainable.sets
         peak = device.peak_ops_per_s(precision)
         integer_peak = device.peak_ops_per_s("int8") if "int8" in device.precisions else peak
-        peaks = [integer_peak if name in INTEGER_CLASSES else peak for name in KERNEL_CLASSES]
+        self.peaks = [integer_peak if name in INTEGER_CLASSES else peak for name in KERNEL_CLASSES]
         self.rate = np.array(
-            [[own * s.efficiency(name) for s in sets] for name, own in zip(KERNEL_CLASSES, peaks, strict=True)]
+            [[own * s.efficiency(name) for s in sets] for name, own in zip(KERNEL_CLASSES, self.peaks, strict=True)]
         )
         self.vector_rate = np.array([s.vector_gops * 1e9 for s in sets])
         self.bandwidth = np.array([s.bandwidth_gb_per_s * 1e9 for s in sets])

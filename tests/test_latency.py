@@ -136,3 +136,9 @@ def test_a_device_without_an_integer_peak_runs_them_at_its_own_rate() -> None:
     )
     seconds = [analyze(text, plain_device(attainable=wide)).total.mean() for text in (_QOPERATOR, _FLOAT)]
     assert seconds[0] == pytest.approx(seconds[1], rel=0.02)
+
+
+def test_the_peak_of_a_quantized_model_is_that_of_integers() -> None:
+    device = load_device("cortex-a76")
+    assert analyze(_FLOAT, device).peak_ops_per_s == device.peak_ops_per_s("fp32")
+    assert analyze(_QDQ, device).peak_ops_per_s == device.peak_ops_per_s("int8")

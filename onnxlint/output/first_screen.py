@@ -88,7 +88,7 @@ def facts(report: Report, totals: Totals) -> Table:
         Text(seconds(totals.latency_s), style="bold"),
         f"{spread} ({device.trust}); most of it {_BOUND_MEANS[totals.bound]}",
     )
-    peak = f" of {device.peak_gops / 1e3:g} TOPS" if device.peak_gops else ""
+    peak = f" of {device.peak_gops / 1e3:.4g} TOPS" if device.peak_gops else ""
     grid.add_row(
         "Throughput",
         f"{rate(totals.throughput_fps)} FPS",
