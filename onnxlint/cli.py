@@ -30,9 +30,13 @@ from onnxlint.options import (
     FileOption,
     Format,
     ImpactOption,
+    LatencyBudget,
+    MacsBudget,
     MeasureFormat,
+    MemoryBudget,
     MemoryOption,
     OutputFile,
+    ParamsBudget,
     PrecisionOption,
     ProfileFormat,
     Quiet,
@@ -78,6 +82,10 @@ def check(
     ] = FailOn.warning,
     output_format: Annotated[Format, typer.Option(help="What is written.", metavar=one_of(Format))] = Format.terminal,
     output_file: OutputFile = None,
+    max_latency: LatencyBudget = None,
+    max_params: ParamsBudget = None,
+    max_macs: MacsBudget = None,
+    max_memory: MemoryBudget = None,
     statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Findings only.")] = False,
@@ -104,6 +112,10 @@ def check(
         extend_select=_words(extend_select),
         min_impact=min_impact / 100,
         fail_on=fail_on.value,
+        max_latency=max_latency,
+        max_params=max_params,
+        max_macs=max_macs,
+        max_memory=max_memory,
         timeout_s=timeout,
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
@@ -292,12 +304,15 @@ def _message_of(error: Exception) -> str:
     if hasattr(error, "format_message"):
         return arguments.usage_message(error)
     from onnxlint.binding import BindingError
+    from onnxlint.budgets import BudgetError
     from onnxlint.device import DeviceError
     from onnxlint.load import LoadError
     from onnxlint.registry import RuleError
 
     # our own errors of heavier modules are known by their mark, so that those need not be imported for it
-    if isinstance(error, BindingError | DeviceError | LoadError | RuleError | streams.OutputError | streams.Refusal):
+    if isinstance(
+        error, BindingError | BudgetError | DeviceError | LoadError | RuleError | streams.OutputError | streams.Refusal
+    ):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = error.filename or ("standard output" if error.errno in _OF_WRITING else "")

@@ -11,7 +11,8 @@ from onnxlint.analysis import Analysis, target_for
 from onnxlint.binding import bind
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device
-from onnxlint.finding import SEVERITIES, Severity
+from onnxlint.finding import SEVERITIES
+from onnxlint.gate import budget_findings, exit_code
 from onnxlint.graph_builder import build_graph
 from onnxlint.pricing import priced_findings
 from onnxlint.report import ModelInfo, Report, Summary, Tool
@@ -64,14 +65,17 @@ def lint_graph(
     if analysis.unknown_nodes:
         problems.append(f"{len(analysis.unknown_nodes)} nodes have no known cost: they are in no total")
     incomplete = (*model.incomplete, *problems)
+    totals, layers = describe.totals(analysis), tuple(describe.layers(analysis, alone=bytes_alone))
+    broken = list(budget_findings(totals, layers, analysis, settings.budgets))
+    findings = [*broken, *findings]
     shown = [finding for finding in findings if not finding.hidden]
     return Report(
         tool=TOOL,
         model=describe.model_info(model, analysis),
         device=describe.device_info(analysis),
         verdict=describe.verdict(analysis),
-        totals=describe.totals(analysis),
-        layers=tuple(describe.layers(analysis, alone=bytes_alone)),
+        totals=totals,
+        layers=layers,
         findings=tuple(findings),
         summary=Summary(
             **{severity: sum(finding.severity == severity for finding in shown) for severity in SEVERITIES},
@@ -79,7 +83,7 @@ def lint_graph(
             fixable=sum(finding.fix is not None and finding.fix.safety in ("exact", "close") for finding in shown),
         ),
         incomplete=incomplete,
-        exit_code=_exit_code([finding.severity for finding in findings], incomplete, settings),
+        exit_code=exit_code([finding.severity for finding in findings], incomplete, len(broken), settings),
     )
 
 
@@ -88,10 +92,3 @@ def unreadable(path: str, error: str) -> Report:
     return Report(
         tool=TOOL, model=ModelInfo(path=path), device=None, verdict=None, totals=None, error=error, exit_code=2
     )
-
-
-def _exit_code(severities: Sequence[Severity], incomplete: Sequence[str], settings: Settings) -> int:
-    if settings.fail_on == "never":
-        return 1 if incomplete else 0
-    failing = SEVERITIES[: SEVERITIES.index(settings.fail_on) + 1]
-    return 1 if incomplete or any(severity in failing for severity in severities) else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from onnxlint.analysis import Analysis
 from onnxlint.costs import CostModel
@@ -10,6 +11,16 @@ from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
 
 Step = tuple[Node, ...]
+_READY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most bytes of activations alive at once, at which kernel, and the values alive there, largest first."""
+
+    bytes: int
+    kernel: int
+    alive: tuple[tuple[str, int], ...]
 
 
 def peak_activation_bytes(analysis: Analysis) -> int:
@@ -20,8 +31,27 @@ def peak_activation_bytes(analysis: Analysis) -> int:
     work writes over an input of the same size that nothing else needs any more. What stays inside a kernel takes none;
     a branch or loop adds the peak of its body.
     """
-    steps = [kernel.nodes for kernel in analysis.kernels]
-    return _Schedule(analysis.graph, analysis.costs, steps).peak() * analysis.target.batch_factor
+    return _schedule(analysis).peak()[0] * analysis.target.batch_factor
+
+
+def activation_peak(analysis: Analysis) -> Peak:
+    """Where that peak is, and of what it is made."""
+    schedule, factor = _schedule(analysis), analysis.target.batch_factor
+    most, at = schedule.peak()
+    alive = sorted(schedule.alive_at(at).items(), key=lambda entry: -entry[1])
+    return Peak(most * factor, at, tuple((name, size * factor) for name, size in alive))
+
+
+def smaller_order(analysis: Analysis) -> tuple[Node, ...]:
+    """The run-time nodes in an order that is likely to hold less: kernel by kernel, what frees most comes first.
+
+    Greedy, over at most a handful of kernels that are ready at a time; whether it holds less is for the caller to see.
+    """
+    return tuple(node for step in _schedule(analysis).greedy() for node in step)
+
+
+def _schedule(analysis: Analysis) -> _Schedule:
+    return _Schedule(analysis.graph, analysis.costs, [kernel.nodes for kernel in analysis.kernels])
 
 
 class _Schedule:
@@ -52,15 +82,31 @@ class _Schedule:
     def bytes(self, name: str) -> int:
         return self.costs.bytes(name, self.costs.size(name)[0])
 
-    def peak(self) -> int:
+    def peak(self) -> tuple[int, int]:
+        """The most bytes alive at once, and the step at which they are."""
+        most, at = sum(self.bytes(name) for name in self.graph.inputs), 0
+        for index, (now, _) in enumerate(self.moments()):
+            if now > most:
+                most, at = now, index
+        return most, at
+
+    def alive_at(self, index: int) -> dict[str, int]:
+        """The values alive at a step, with their bytes."""
+        for step, (_, alive) in enumerate(self.moments()):
+            if step == index:
+                return dict(alive)
+        return {}
+
+    def moments(self) -> Iterator[tuple[int, dict[str, int]]]:
+        """Step by step, the most bytes that it holds, and the values alive when it has written its own."""
         alive = {name: self.bytes(name) for name in self.graph.inputs}
         expiring: dict[int, list[str]] = {}
         for name, index in self.last.items():
             expiring.setdefault(index, []).append(name)
-        now = peak = sum(alive.values())
+        now = sum(alive.values())
         for index, step in enumerate(self.steps):
             dying = [name for name in expiring.get(index, ()) if name in alive]
-            peak = max([peak, *(now + self.inside(node) for node in step if node.is_control_flow)])
+            most = max([now, *(now + self.inside(node) for node in step if node.is_control_flow)])
             spare = self.overwritable(step, dying) if dying else []
             for name in self.written(step):
                 alive[name] = size = self.bytes(name)
@@ -69,10 +115,45 @@ class _Schedule:
                 if taken is not None:
                     spare.remove(taken)
                     now -= alive.pop(taken)
-            peak = max(peak, now)
+            yield max(most, now), alive
             for name in dying:
                 now -= alive.pop(name, 0)
-        return peak
+
+    def greedy(self) -> Iterator[Step]:
+        """The steps, each behind those that it needs, what leaves least alive first."""
+        writer = {name: index for index, step in enumerate(self.steps) for node in step for name in node.outputs}
+        reads = [
+            dict.fromkeys(name for node in step for name in _reads(node) if writer.get(name, index) != index)
+            for index, step in enumerate(self.steps)
+        ]
+        readers: dict[str, list[int]] = {}
+        left: dict[str, int] = {}
+        for index, names in enumerate(reads):
+            for name in names:
+                readers.setdefault(name, []).append(index)
+            for held in {self.held(name) for name in names}:
+                left[held] = left.get(held, 0) + 1
+        missing = [len(names) for names in reads]
+        kept = {self.held(name) for name in self.graph.outputs}
+        grows = [sum(self.bytes(name) for name in self.written(step)) for step in self.steps]
+        ready = [index for index, count in enumerate(missing) if not count]
+        while ready:
+            near = range(max(0, len(ready) - _READY), len(ready))
+            at = min(near, key=lambda at: (self.growth(reads[ready[at]], grows[ready[at]], left, kept), ready[at]))
+            best = ready.pop(at)
+            yield self.steps[best]
+            for held in {self.held(name) for name in reads[best]}:
+                left[held] -= 1
+            for name in dict.fromkeys(name for node in self.steps[best] for name in node.outputs):
+                for reader in readers.get(name, ()):
+                    missing[reader] -= 1
+                    if not missing[reader]:
+                        ready.append(reader)
+
+    def growth(self, reads: Iterable[str], written: int, left: Mapping[str, int], kept: Collection[str]) -> int:
+        """Bytes that the step leaves alive more than before."""
+        freed = {self.held(name) for name in reads}
+        return written - sum(self.bytes(held) for held in freed if left[held] == 1 and held not in kept)
 
     def written(self, step: Step) -> Iterator[str]:
         """What the step leaves in memory of its own."""
@@ -90,7 +171,7 @@ class _Schedule:
     def inside(self, node: Node) -> int:
         """The most that a body of the node holds besides what it takes from outside."""
         return max(
-            _Schedule(body, self.costs.body(body), [(inner,) for inner in body.compute_nodes]).peak()
+            _Schedule(body, self.costs.body(body), [(inner,) for inner in body.compute_nodes]).peak()[0]
             for body in node.bodies.values()
         )
 

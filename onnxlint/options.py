@@ -20,7 +20,7 @@ Other commands (onnxlint COMMAND --help):
   onnxlint measure MODEL   predicted beside measured, kernel by kernel
   onnxlint check MODEL...  this one, also for a model named like a command
 \b
-Exit code: 0 clean, 1 findings or an incomplete analysis, 2 usage error or a model that can't be read.
+Exit code: 0 clean, 1 findings, a broken budget or an incomplete analysis, 2 usage error or a model that can't be read.
 """
 
 
@@ -126,6 +126,12 @@ ImpactOption = Annotated[
     typer.Option(
         help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT", callback=_finite
     ),
+]
+LatencyBudget = Annotated[str | None, typer.Option(help="Fail above this latency: 10ms.", metavar="TIME")]
+ParamsBudget = Annotated[str | None, typer.Option(help="Fail above so many parameters: 5M.", metavar="N")]
+MacsBudget = Annotated[str | None, typer.Option(help="Fail above so many multiply-accumulates: 1G.", metavar="N")]
+MemoryBudget = Annotated[
+    str | None, typer.Option(help="Fail above this for weights and activations: 64MiB.", metavar="SIZE")
 ]
 Words = list[str] | None
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from onnxlint import streams
 from onnxlint.binding import MAX_DIM, BindingError, Bindings
+from onnxlint.budgets import parse_budgets
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device, DeviceError, load_device, profile_names
 from onnxlint.discover import discover
@@ -33,15 +34,20 @@ def settings(
     batch: int | None = None,
     timeout_s: float,
     memory_mb: int | None,
+    max_latency: str | None = None,
+    max_params: str | None = None,
+    max_macs: str | None = None,
+    max_memory: str | None = None,
     **options: Any,
 ) -> Settings:
-    """Settings from the command line's words; raises BindingError for a malformed `--shape` or `--dim`."""
+    """Settings from the command line's words; raises BindingError and BudgetError for malformed ones."""
     bindings = Bindings(
         _bindings("--shape", "NAME=1x3x224x224", shapes, _dims),
         _bindings("--dim", "NAME=VALUE", dims, _dim),
         batch,
     )
-    return Settings(bindings=bindings, limits=Limits(timeout_s, memory_mb), **options)
+    budgets = parse_budgets(max_latency, max_params, max_macs, max_memory)
+    return Settings(bindings=bindings, limits=Limits(timeout_s, memory_mb), budgets=budgets, **options)
 
 
 def _bindings(option: str, form: str, words: Sequence[str], read: Any) -> dict[str, Any]:

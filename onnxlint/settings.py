@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from onnxlint.binding import Bindings
+from onnxlint.budgets import NO_BUDGETS, Budgets
 from onnxlint.device import Precision
 from onnxlint.isolated import Limits
 from onnxlint.load import DEFAULT_MAX_FILE_MB
@@ -27,3 +28,4 @@ class Settings:
     fail_on: FailOn = "warning"
     limits: Limits = field(default_factory=Limits)
     max_file_mb: int = DEFAULT_MAX_FILE_MB
+    budgets: Budgets = NO_BUDGETS
