@@ -35,6 +35,7 @@ from onnxlint.options import (
     MeasureFormat,
     MemoryBudget,
     MemoryOption,
+    NewRule,
     OutputFile,
     ParamsBudget,
     PrecisionOption,
@@ -43,6 +44,7 @@ from onnxlint.options import (
     RulesOption,
     ShapeOption,
     Sort,
+    TestRules,
     TimeoutOption,
     Verbose,
     Words,
@@ -167,14 +169,23 @@ def profile(
 @app.command(context_settings=_SETTINGS)
 def rule(
     code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A rule's code or slug.")] = None,
+    new: NewRule = None,
+    test: TestRules = None,
     rules: RulesOption = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
-) -> None:
-    """List the rules, or explain one: what it checks, why it costs, how to fix it."""
+) -> int:
+    """List the rules, or explain one: what it checks, why it costs, how to fix it. Write a new one, or test some."""
+    if sum(given is not None for given in (code, new, test)) > 1:
+        raise typer.BadParameter("CODE, --new and --test are three things: give one")
     from onnxlint import run
 
+    if new is not None:
+        return run.new_rule(new)
+    if test is not None:
+        return run.try_rules(test, quiet=quiet)
     run.rule(code, rules or [])
+    return 0
 
 
 @app.command(context_settings=_SETTINGS)

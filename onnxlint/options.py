@@ -133,6 +133,10 @@ MacsBudget = Annotated[str | None, typer.Option(help="Fail above so many multipl
 MemoryBudget = Annotated[
     str | None, typer.Option(help="Fail above this for weights and activations: 64MiB.", metavar="SIZE")
 ]
+NewRule = Annotated[str | None, typer.Option("--new", help="Write a rule file to start from.", metavar="FAMILY/SLUG")]
+TestRules = Annotated[
+    Path | None, typer.Option("--test", help="Run the examples of a rule file, or of a folder's.", metavar="PATH")
+]
 Words = list[str] | None
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", hidden=True)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", hidden=True)]

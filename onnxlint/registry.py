@@ -47,8 +47,17 @@ def rules_with(folders: Iterable[Path]) -> tuple[LoadedRule, ...]:
     for folder in folders:
         if not folder.is_dir():
             raise RuleError(f"--rules: {printable(str(folder))!r} is no folder")
-        found += [_from_file(path) for path in sorted(folder.rglob("*.py")) if not path.name.startswith("_")]
+        found += rules_in(folder)
     return _ordered(found)
+
+
+def rules_in(path: Path, option: str = "--rules") -> list[LoadedRule]:
+    """The rules in a file, or in the files of a folder, which are executed; raises RuleError."""
+    if path.is_dir():
+        return [_from_file(file, option) for file in sorted(path.rglob("*.py")) if not file.name.startswith("_")]
+    if not path.is_file():
+        raise RuleError(f"{option}: {printable(str(path))!r} does not exist")
+    return [_from_file(path, option)]
 
 
 def select(
@@ -122,20 +131,20 @@ def _loaded(module: ModuleType) -> LoadedRule | None:
     return LoadedRule(rule, module.__name__.split(".")[-2], module)
 
 
-def _from_file(path: Path) -> LoadedRule:
-    name = f"onnxlint_rules_from_folder.{path.parent.name}.{path.stem}"
+def _from_file(path: Path, option: str) -> LoadedRule:
+    name = f"onnxlint_rules_from_folder.{path.resolve().parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise RuleError(f"--rules: {printable(str(path))!r} can't be loaded")
+        raise RuleError(f"{option}: {printable(str(path))!r} can't be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise RuleError(f"--rules: {printable(str(path))!r}: {_described(error)}") from None
+        raise RuleError(f"{option}: {printable(str(path))!r}: {_described(error)}") from None
     loaded = _loaded(module)
     if loaded is None:
-        raise RuleError(f"--rules: {printable(str(path))!r} has no RULE")
+        raise RuleError(f"{option}: {printable(str(path))!r} has no RULE")
     return loaded
 
 

@@ -17,14 +17,16 @@ from onnxlint.describe import ReadModel
 from onnxlint.device import Device, DeviceError, load_device, profile_names
 from onnxlint.discover import discover
 from onnxlint.engine import lint_graph, read_model, unreadable
+from onnxlint.gate import BUDGET_RULES
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
-from onnxlint.registry import find_rule, rules_with, select
+from onnxlint.registry import RuleError, find_rule, rules_in, rules_with, select
 from onnxlint.report import Report
 from onnxlint.settings import Settings
 from onnxlint.text import printable
+from onnxlint.units import plural
 
 
 def settings(
@@ -189,14 +191,43 @@ def profile(
 
 
 def rule(code: str | None, folders: Sequence[Path]) -> None:
-    """List the rules or print one's page; raises RuleError."""
+    """List the rules and budgets or print one's page; raises RuleError."""
     from onnxlint.output import rules_list
 
-    rules = rules_with(folders)
+    rules = (*rules_with(folders), *BUDGET_RULES)
     if code is None:
         rules_list.write_list(rules, sys.stdout)
     else:
         rules_list.write_page(find_rule(rules, code), sys.stdout)
+
+
+def new_rule(place: str) -> int:
+    """Write a rule file to start from and say where it is; raises RuleError."""
+    from onnxlint.new_rule import write_rule
+
+    path, code = write_rule(place)
+    name = printable(str(path))
+    print(f"{name}: rule {code}; its examples pass: onnxlint rule --test {name}")  # noqa: T201
+    return 0
+
+
+def try_rules(path: Path, *, quiet: bool) -> int:
+    """Run the examples of the rules at `path`; 1 if one fails, raises RuleError where there are none."""
+    from onnxlint.rule_examples import outcomes
+
+    rules = rules_in(path, "--test")
+    if not rules:
+        raise RuleError(f"--test: {printable(str(path))!r} holds no rule files")
+    found = [outcome for loaded in rules for outcome in outcomes(loaded)]
+    failed = sum(outcome.problem is not None for outcome in found)
+    for outcome in found:
+        if outcome.problem is not None:
+            print(f"FAIL {outcome.code} {outcome.example}: {printable(outcome.problem, 400)}")  # noqa: T201
+        elif not quiet:
+            print(f"ok   {outcome.code} {outcome.example}")  # noqa: T201
+    verdict = f"{failed} of {len(found)} fail" if failed else f"all {len(found)} pass"
+    print(f"{plural(len(rules), 'rule')}: {verdict}")  # noqa: T201
+    return 1 if failed else 0
 
 
 def device(name: str | None) -> None:

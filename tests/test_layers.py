@@ -31,7 +31,7 @@ FLOORS = (
     {"describe", "gains", "rule"},
     {"gate", "output", "pricing", "registry"},
     {"engine"},
-    {"calibrate"},
+    {"calibrate", "new_rule", "rule_examples"},
     {"measure"},
     {"api", "run"},
     {"__init__", "cli"},
