@@ -139,6 +139,9 @@ def profile(
     sort: Annotated[Sort, typer.Option(help="Order of the rows.", metavar=one_of(Sort))] = Sort.order,
     top: Annotated[int | None, typer.Option(help="Show only so many rows.", min=1, metavar="N")] = None,
     depth: Annotated[int | None, typer.Option(help="Fold modules below this depth.", min=1, metavar="N")] = None,
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Print the structures that are recognised instead.")
+    ] = False,
     output_format: Annotated[
         ProfileFormat, typer.Option(help="What is written.", metavar=one_of(ProfileFormat))
     ] = ProfileFormat.table,
@@ -163,6 +166,8 @@ def profile(
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
+    if structure:
+        return run.structure(model, device, settings, output_format.value, output_file)
     return run.profile(model, device, settings, by.value, sort.value, top, depth, output_format.value, output_file)
 
 

@@ -190,6 +190,29 @@ def profile(
     return 1 if report.incomplete else 0
 
 
+def structure(path: str, device_name: str, chosen: Settings, output_format: str, output_file: Path | None) -> int:
+    """Write the structures that are recognised in one model; returns the exit code, raises LoadError."""
+    from onnxlint.analysis import Analysis, target_for
+    from onnxlint.output import structure_table
+
+    (device,) = _profiles([device_name], chosen)
+    if output_format == "csv":
+        raise streams.OutputError("--structure is written as a table or as json")
+    streams.check_output(output_file, [path])
+    try:
+        _, model = _read(path, chosen)
+    except (LoadError, BindingError) as error:
+        raise LoadError(f"{printable(path)}: {error}") from None
+    analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
+    if output_file is None:
+        structure_table.write(analysis, path, sys.stdout, output_format)
+    else:
+        written = io.StringIO()
+        structure_table.write(analysis, path, written, output_format)
+        streams.write(written.getvalue(), output_file)
+    return 1 if model.incomplete else 0
+
+
 def rule(code: str | None, folders: Sequence[Path]) -> None:
     """List the rules and budgets or print one's page; raises RuleError."""
     from onnxlint.output import rules_list

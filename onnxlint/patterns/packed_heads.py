@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.channel_axis import slices_of
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.tensor import INT64, TensorType
 
@@ -91,6 +92,8 @@ def _parts(graph: Graph, value: str, axis: int, count: int) -> tuple[list[Node],
         if len(nodes) < count or any(graph.type_of(node.outputs[0]).rank != 4 for node in nodes):
             return None
         return [split, *nodes], tuple(node.outputs[0] for node in nodes)
+    if all(reader.op_type == "Slice" for reader in readers):
+        return _sliced_parts(graph, readers, axis, count)
     found: dict[int, Node] = {}
     for reader in readers:
         index = graph.values.get(reader.inputs[1]) if reader.op_type == "Gather" else None
@@ -101,3 +104,22 @@ def _parts(graph: Graph, value: str, axis: int, count: int) -> tuple[list[Node],
         return None
     nodes = [found[index] for index in range(count)]
     return nodes, tuple(node.outputs[0] for node in nodes)
+
+
+def _sliced_parts(
+    graph: Graph, slices: Sequence[Node], axis: int, count: int
+) -> tuple[list[Node], tuple[str, ...]] | None:
+    """The same by a Slice of one place and a Squeeze for each part."""
+    found: dict[int, tuple[Node, Node]] = {}
+    for reader in slices:
+        taken = slices_of(graph, reader.outputs[0], axis)
+        squeeze = only_reader(graph, reader.outputs[0])
+        if taken is None or taken[1].size != 1 or squeeze is None or squeeze.op_type not in ("Squeeze", "Reshape"):
+            return None
+        if graph.type_of(squeeze.outputs[0]).rank != 4:
+            return None
+        found[int(taken[1][0])] = (reader, squeeze)
+    if sorted(found) != list(range(count)) or len(slices) != count:
+        return None
+    nodes = [node for index in range(count) for node in found[index]]
+    return nodes, tuple(found[index][1].outputs[0] for index in range(count))

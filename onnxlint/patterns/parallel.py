@@ -133,7 +133,7 @@ def _holding_all(graph: Graph, branches: list[_Branch], last: Node) -> Node | No
 def _kind(conv: ConvSizes) -> tuple[object, ...] | None:
     """What convolutions must share to add up; None for one whose window is spread out or placed by itself."""
     node = conv.node
-    if node.attr("auto_pad", "NOTSET") != "NOTSET" or set(node.attr("dilations", None) or [1]) != {1}:
+    if node.attr("auto_pad", b"NOTSET") != b"NOTSET" or set(node.attr("dilations", None) or [1]) != {1}:
         return None
     return conv.groups, _strides(conv), conv.in_channels
 
