@@ -267,11 +267,17 @@ class RuleSetting(_Strict, frozen=True, kw_only=True):
 
 
 class Toolchain(_Strict, frozen=True, kw_only=True):
-    """What the vendor's converter reads and does; `quantizes` says who makes the integer model."""
+    """What the vendor's converter reads and does; `quantizes` says who makes the integer model.
+
+    `onnx`: it reads ONNX, of the `opsets` from the first to the last number where they are known; else `path` says
+    how a model gets there.
+    """
 
     quantizes: Literal["toolchain", "model"]
     reads: Text
     onnx: bool = True
+    opsets: Annotated[list[Count], msgspec.Meta(min_length=2, max_length=2)] | None = None
+    path: str = ""
     source: Text
 
 

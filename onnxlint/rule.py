@@ -62,8 +62,18 @@ class Context:
         return self.analysis.placement.support.get(node.key, _SUPPORTED)
 
     def runs(self, edits: Iterable[Edit]) -> bool:
-        """The edits fit the graph, and every operator that they introduce runs on the device."""
+        """The edits fit the graph, and every operator that they introduce runs on the device.
+
+        That the toolchain reads no opset that has the operator is as good as its not running.
+        """
         edits = tuple(edits)
+        newest = self.device.toolchain.opsets
+        if newest is not None and any(
+            not edit.domain and not onnx.defs.has(edit.op_type, newest[1], "")
+            for edit in edits
+            if isinstance(edit, Insert)
+        ):
+            return False
         try:
             after = apply(self.graph, edits)
         except EditError:

@@ -41,7 +41,11 @@ class SupportTable:
 
     def by_name(self, node: Node) -> Status:
         """What the device says of the operator itself, whatever its attributes and shapes."""
-        return self._status.get(node.qualified_op, self.device.operators.default)
+        return self.named(node.qualified_op)
+
+    def named(self, operator: str) -> Status:
+        """What the device says of an operator of that name (`Conv`, `com.microsoft:Gelu`)."""
+        return self._status.get(operator, self.device.operators.default)
 
     def of(self, graph: Graph, node: Node) -> Support:
         """Whether the device runs the node: by its operator, the conditions on it and the rank of its tensors."""

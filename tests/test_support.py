@@ -28,7 +28,7 @@ def support(text: str, *conditions: Condition, **more: object) -> Support:
 
 def conv(attributes: str, kernel: int = 3, batch: int = 1) -> str:
     return f"""g (float[{batch},8,64,64] x) => (y) <float[8,8,{kernel},{kernel}] w>
-    {{ y = Conv<{attributes}>(x, w) }}"""
+    {{ y = Conv<group=1{attributes and ", " + attributes}>(x, w) }}"""
 
 
 RUNTIME_WEIGHT = "g (float[1,8,9,9] x, float[8,8,3,3] w) => (y) { y = Conv(x, w) }"

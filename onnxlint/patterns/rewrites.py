@@ -1,4 +1,4 @@
-"""Operators rewritten with simpler ones: exact where the arithmetic is the same, lossy where another one stands in."""
+"""Operators rewritten with simpler ones: the same arithmetic, up to rounding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import FLOAT, INT64, TensorType
-
-_ACTIVATIONS = frozenset({"HardSwish", "Gelu", "Mish", "Elu", "Selu", "Celu", "Softplus", "FastGelu", "QuickGelu"})
-_GATES = frozenset({"HardSigmoid", "Sigmoid"})
+from onnxlint.tensor import INT64, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class Rewrite:
 
 
 def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
-    """What is known to stand in for the node, the exact ones first."""
+    """What is known to stand in for the node."""
     name, out = node.op_type, node.outputs[0]
     gone = Remove(node.key)
     known = graph.type_of(out)
@@ -39,8 +36,6 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite("Pow(x, 2) as Mul(x, x)", "exact", (gone, Insert("Mul", (first, first), (out,))))
     if name == "ReduceMean" and graph.type_of(first).rank == 4:
         yield from _mean(graph, node)
-    if name in ("HardSigmoid", "HardSwish"):
-        yield Rewrite(f"{name} as Mul, Add and Clip", "exact", (gone, *_clipped(graph, node)))
     if name == "Gather" and (index := graph.values.get(node.inputs[1])) is not None and index.size == 1:
         yield Rewrite("Gather of one place as Slice and Reshape", "exact", (gone, *_sliced(graph, node)))
     if name in ("Squeeze", "Unsqueeze", "Flatten"):
@@ -49,20 +44,6 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
-    if name in ("Resize", "Upsample"):
-        yield from _doubled_twice(graph, node)
-    if name in _GATES:
-        # x·sigmoid(x) is SiLU, x·hardsigmoid(x) HardSwish: an activation, else a gate
-        reader = only_reader(graph, out)
-        if reader is not None and reader.op_type == "Mul" and first in reader.inputs:
-            edits = (gone, Remove(reader.key), Insert("Relu", (first,), reader.outputs))
-            yield Rewrite("SiLU as Relu" if name == "Sigmoid" else "HardSwish as Relu", "lossy", edits)
-    if name in _ACTIVATIONS:
-        yield Rewrite(f"{name} as Relu", "lossy", (gone, Insert("Relu", (first,), (out,))))
-    if name == "Erf" and (gelu := spelled_gelu(graph, node)) is not None:
-        source, nodes, result = gelu
-        removed = tuple(Remove(member.key) for member in nodes)
-        yield Rewrite("GELU as Relu", "lossy", (*removed, Insert("Relu", (source,), (result,))))
 
 
 def _mean(graph: Graph, node: Node) -> Iterator[Rewrite]:
@@ -108,31 +89,6 @@ def _as_gemm(graph: Graph, node: Node) -> Iterator[Rewrite]:
             Insert("Reshape", (node.inputs[0], names["rows"]), (names["flat"],)),
             Insert("Gemm", (names["flat"], node.inputs[1]), (names["product"],)),
             Insert("Reshape", (names["product"], names["shape"]), node.outputs),
-        ),
-    )
-
-
-def _doubled_twice(graph: Graph, node: Node) -> Iterator[Rewrite]:
-    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
-    mode = node.attr("mode", b"nearest")
-    if node.attr("coordinate_transformation_mode", b"asymmetric") == b"align_corners":
-        return
-    if mode != b"nearest" or not before.is_known or before.rank != 4:
-        return
-    if after.dims != (*before.dims[:2], *(size * 4 for size in before.dims[2:])):
-        return
-    names = {word: f"{node.outputs[0]}/{word}" for word in ("scales", "half")}
-    attributes = (("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"))
-    half = (*before.dims[:2], *(size * 2 for size in before.dims[2:]))
-    yield Rewrite(
-        "nearest by 4 as two steps by 2",
-        "exact",
-        (
-            Remove(node.key),
-            Declare(names["scales"], TensorType(FLOAT, (4,)), is_weight=True),
-            Declare(names["half"], TensorType(before.dtype, half)),
-            Insert("Resize", (node.inputs[0], "", names["scales"]), (names["half"],), attributes),
-            Insert("Resize", (names["half"], "", names["scales"]), node.outputs, attributes),
         ),
     )
 
@@ -207,24 +163,6 @@ def _starts(graph: Graph, value: str, slices: dict[str, Node]) -> tuple[str, fro
     return value, frozenset(starts)
 
 
-def _clipped(graph: Graph, node: Node) -> Iterator[Edit]:
-    source, out = node.inputs[0], node.outputs[0]
-    known = graph.type_of(out)
-    scalar = TensorType(known.dtype, ())
-    names = {word: f"{out}/{word}" for word in ("slope", "offset", "zero", "one", "scaled", "shifted", "gate")}
-    for word in ("slope", "offset", "zero", "one"):
-        yield Declare(names[word], scalar, is_weight=True)
-    for word in ("scaled", "shifted", "gate"):
-        yield Declare(names[word], known)
-    is_gate = node.op_type == "HardSigmoid"
-    gate = out if is_gate else names["gate"]
-    yield Insert("Mul", (source, names["slope"]), (names["scaled"],))
-    yield Insert("Add", (names["scaled"], names["offset"]), (names["shifted"],))
-    yield Insert("Clip", (names["shifted"], names["zero"], names["one"]), (gate,))
-    if not is_gate:
-        yield Insert("Mul", (source, gate), (out,))
-
-
 def _sliced(graph: Graph, node: Node) -> Iterator[Edit]:
     before, out = graph.type_of(node.inputs[0]), node.outputs[0]
     axis = int(node.attr("axis", 0))
@@ -243,32 +181,3 @@ def _sliced(graph: Graph, node: Node) -> Iterator[Edit]:
     yield Declare(shape, TensorType(INT64, (graph.type_of(out).rank,)), is_weight=True)
     yield Insert("Slice", (node.inputs[0], *limits), (cut,))
     yield Insert("Reshape", (cut, shape), (out,))
-
-
-def spelled_gelu(graph: Graph, erf: Node) -> tuple[str, list[Node], str] | None:
-    """x·½·(1 + erf(x/√2)) spelled out: its x, its nodes, its result."""
-    scaled = graph.producer(erf.inputs[0])
-    if scaled is None or scaled.op_type not in ("Div", "Mul") or only_reader(graph, scaled.outputs[0]) is not erf:
-        return None
-    source = next((name for name in scaled.inputs if not graph.is_constant(name)), None)
-    shifted = only_reader(graph, erf.outputs[0])
-    if source is None or shifted is None or shifted.op_type != "Add":
-        return None
-    nodes, node, halved, product = [scaled, erf, shifted], only_reader(graph, shifted.outputs[0]), False, False
-    value = shifted.outputs[0]
-    while node is not None and node.op_type == "Mul" and not (halved and product):
-        other = next((name for name in node.inputs if name != value), "")
-        half = graph.producer(other)
-        if graph.is_constant(other):
-            halved = True
-        elif other == source:
-            product = True
-        elif half is not None and half.op_type == "Mul" and source in half.inputs and not product:
-            halved = product = True
-            nodes.append(half)
-        else:
-            return None
-        nodes.append(node)
-        value = node.outputs[0]
-        node = only_reader(graph, value)
-    return (source, nodes, value) if product else None

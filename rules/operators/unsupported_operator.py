@@ -2,19 +2,21 @@
 
 ## What it does
 Groups the nodes that leave the accelerator by operator, and counts in how many of the host's partitions they take
-part. What a channel shuffle (OPS002) or too many dims (OPS003) already explain is not repeated here. An operator of
-which nobody published whether it runs is listed once, as its own class: not an error, not a promise.
+part. What another rule explains is not repeated here: channel shuffles (OPS002), too many dims (OPS003), activations
+(OPS005), wide types (OPS006), control flow (OPS007), resizing (OPS008), weights of the run time (OPS010), windows
+beyond a limit (CNV007). An operator of which nobody published whether it runs is listed once, as its own class: not an
+error, not a promise.
 
 ## Why it costs
 A node that the device lacks runs on its host, often a hundred times slower, and everything that crosses pays a
 transfer, a cache flush, often a requantization, and a new call. The profile's operator list says what runs and who
-says so (`onnxlint device NAME`). The time shown is that of the kernels at fault with their transfers.
+says so (`onnxlint device NAME`). The time shown is that of the kernels at fault with their transfers; beside it
+stands what the partitions cost that they take part in, and how much of that is for the tensors that cross.
 
 ## How to fix
-Where a rewrite in operators that the device has is known, it is offered and priced: exact ones (HardSwish as Mul, Add
-and Clip; a mean over height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a
-Slice; MatMul by a constant as Gemm; nearest by 4 in two steps; Focus slices merged with the first convolution), and
-lossy ones that need retraining (GELU, SiLU or HardSwish as Relu). It is offered only if the device runs what it
+Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
+height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
+constant as Gemm; Focus slices merged with the first convolution. It is offered only if the device runs what it
 introduces; else the finding says that no form is known. It is an error where the operator alone cuts the network, or
 takes 0.5 % of the latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
@@ -26,10 +28,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Severity
-from onnxlint.graph import Graph, Node
+from onnxlint.graph import Node
+from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.channel_shuffle import channel_shuffles
-from onnxlint.patterns.placement import exceeds_rank
-from onnxlint.patterns.rewrites import Rewrite, focus, rewrites, spelled_gelu
+from onnxlint.patterns.placement import cause, exceeds_rank
+from onnxlint.patterns.rewrites import Rewrite, focus, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
 
@@ -37,36 +40,29 @@ RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
 _LEAST_SHARE = 0.005
-_GELU = "GELU spelled with Erf"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for each operator that leaves the device, one for the small ones, one for the unknown ones."""
     table = ctx.analysis.target.table
     explained: set[str] | None = None
-    activations: dict[str, str] = {}
     leaving: dict[str, list[Node]] = {}
-    places: dict[str, int] = {}
+    causes: dict[int, set[str]] = {}
     unknown: list[Node] = []
     for node in ctx.graph.compute_nodes:
-        status = ctx.support(node).status
-        if status == "unknown":
+        support = ctx.support(node)
+        if support.status == "unknown":
             unknown.append(node)
-        elif status == "unsupported" and not exceeds_rank(ctx.graph, table, node):
-            if explained is None:
-                explained = _explained(ctx)
-                activations = _activations(ctx.graph)
-            if node.key not in explained:
-                leaving.setdefault(activations.get(node.key, node.qualified_op), []).append(node)
-    for group, nodes in leaving.items():
-        places[group] = sum(node.op_type == "Erf" for node in nodes) or len(nodes) if group == _GELU else len(nodes)
-    causes: dict[int, set[str]] = {}
-    for group, nodes in leaving.items():
-        for node in nodes:
-            causes.setdefault(ctx.analysis.placement.level[node.key], set()).add(group)
-    for node in ctx.graph.compute_nodes:
-        if (explained and node.key in explained) or exceeds_rank(ctx.graph, table, node):
-            causes.setdefault(ctx.analysis.placement.level[node.key], set()).add("")
+        why = cause(ctx.graph, table, node, support)
+        if not why:
+            continue
+        if explained is None:
+            explained = _explained(ctx)
+        is_own = why == "operator" and node.key not in explained
+        group = node.qualified_op if is_own else ""
+        if is_own:
+            leaving.setdefault(group, []).append(node)
+        causes.setdefault(ctx.analysis.placement.level[node.key], set()).add(group)
     alone = {next(iter(groups)) for groups in causes.values() if len(groups) == 1}
     small = [
         group
@@ -75,7 +71,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     ]
     for group, nodes in leaving.items():
         if group not in small or len(small) == 1:
-            yield _leaves(ctx, group, nodes, places[group], "info" if group in small else "error")
+            yield _leaves(ctx, group, nodes, "info" if group in small else "error")
     if len(small) > 1:
         yield _small(ctx, [node for group in small for node in leaving[group]])
     if unknown:
@@ -92,35 +88,17 @@ def _explained(ctx: Context) -> set[str]:
     return found
 
 
-def _activations(graph: Graph) -> dict[str, str]:
-    """The nodes of each GELU that is spelled out, so that it counts as one."""
-    found: dict[str, str] = {}
-    for node in graph.compute_nodes:
-        gelu = spelled_gelu(graph, node) if node.op_type == "Erf" else None
-        if gelu is not None:
-            found |= {member.key: _GELU for member in gelu[1]}
-    return found
-
-
-def _leaves(ctx: Context, group: str, nodes: list[Node], places: int, severity: Severity) -> Finding:
-    placement, name = ctx.analysis.placement, ctx.device.name
-    many = f"{places} {group}" if places > 1 else group
+def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    if ctx.device.host:
-        cut, total = len({placement.level[node.key] for node in nodes}), placement.host_partitions
-        where = f"{cut} of {total} partitions" if total > 1 else "the only partition"
-        message = f"{many} {'leave' if places > 1 else 'leaves'} {name}: in {where} on the {ctx.device.host}"
-    else:
-        message = f"{many} can't run on {name}, and it has no host to run it"
     fixes = tuple(_fixes(ctx, nodes))
     return Finding(
-        message=message,
+        message=leaves(ctx.analysis, group, len(nodes), nodes),
         suggestion="; ".join(fix.title for fix in fixes) or _advice(ctx, nodes[0]),
         nodes=tuple(node.key for node in nodes),
-        places=places,
+        places=len(nodes),
         fixes=fixes,
         severity=severity,
-        details=tuple(_told(name, reasons)),
+        details=(*cost_of_leaving(ctx.analysis, nodes), *_told(ctx.device.name, reasons)),
     )
 
 
@@ -145,33 +123,21 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     sliced = focus(ctx.graph) if nodes[0].op_type == "Slice" else None
     if sliced is not None and {node.key for node in nodes} >= {node.key for node in sliced.slices}:
         found[sliced.rewrite.title] = [sliced.rewrite]
-    erfs = [node for node in nodes if node.op_type == "Erf"]
-    for node in erfs or nodes:
+    for node in nodes:
         for rewrite in rewrites(ctx.graph, node):
             found.setdefault(rewrite.title, []).append(rewrite)
     for title, places in found.items():
         edits = tuple(edit for rewrite in places for edit in rewrite.edits)
         if ctx.runs(edits):
-            of = len(erfs or nodes)
-            is_part = len(places) < of and (sliced is None or places != [sliced.rewrite])
-            where = f" in {len(places)} of {of} places" if is_part else ""
+            is_part = len(places) < len(nodes) and (sliced is None or places != [sliced.rewrite])
+            where = f" in {len(places)} of {len(nodes)} places" if is_part else ""
             yield Fix(title + where, places[0].safety, edits)
 
 
 def _advice(ctx: Context, node: Node) -> str:
     """What to do where no edit of the graph mends it."""
-    kernel, strides = node.attr("kernel_shape"), node.attr("strides")
-    conditions = [condition for condition in ctx.device.operators.conditional if condition.op == node.op_type]
     if node.op_type == "Slice" and (sliced := focus(ctx.graph)) is not None and node in sliced.slices:
         return "Do the slicing in preprocessing (exact)."
-    if node.op_type == "Conv" and kernel and strides and list(kernel) == list(strides):
-        return "Cut the patches in preprocessing, each into the channels, and convolve them 1x1 (exact)."
-    if node.op_type in ("Resize", "Upsample"):
-        scales = next((condition.integer_scales for condition in conditions if condition.integer_scales), None)
-        modes = next((condition.modes for condition in conditions if condition.modes), None)
-        if scales and modes:
-            known = f"{' or '.join(modes)} by {', '.join(map(str, scales))}"
-            return f"Resize by what it has: {known}, if need be in several steps."
     return f"No form of it that {ctx.device.name} runs is known."
 
 
@@ -213,19 +179,19 @@ def _listed(operators: Counter[str]) -> str:
     return f"{names} and {len(operators) - _MAX_NAMES} more" if len(operators) > _MAX_NAMES else names
 
 
-_SWISH = """
-swish (float[1,64,56,56] x) => (float[1,64,56,56] y)
-<float[64,64,1,1] w, float[64,64,1,1] v> {
+_NORM = """
+norm (float[1,64,28,28] x) => (float[1,32,28,28] y)
+<float[64,64,1,1] w, float[32,64,1,1] v, float[64] scale, float[64] shift> {
   a = Conv(x, w)
-  b = HardSwish(a)
+  b = InstanceNormalization(a, scale, shift)
   y = Conv(b, v)
 }
 """
 VALID = [
     Valid("net (float[1,64,56,56] x) => (float[1,64,56,56] y) { y = Relu(x) }", device="hi3519"),
-    Valid(_SWISH, device="t4"),
+    Valid(_NORM, device="t4"),
 ]
 INVALID = [
-    Invalid(_SWISH, device="hi3519", severity="error"),
+    Invalid(_NORM, device="hi3519", severity="error"),
     Invalid("net (float[1,64,56,56] x) => (float[1,64,56,56] y) { y = Softmax(x) }", device="cv22", severity="info"),
 ]

@@ -1,0 +1,200 @@
+"""Convolutions beyond a device's limits in windows that it has: the same result by more, smaller steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from onnxlint.finding import Declare, Edit, Insert
+from onnxlint.patterns.windows import MAX_PARTS, Bounds, LegalForm, Window, by, subsampled, with_attributes
+from onnxlint.tensor import INT64, TensorType
+
+_MAX_HALVINGS = 5
+
+
+def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """What computes the same within the bounds, then what could stand in for it."""
+    if most.kernel < max(window.kernel):
+        yield from _rearranged(window, most)
+        yield from _tiled(window, most)
+        yield from _stacked(window, most)
+    yield from subsampled(window, most)
+    yield from _filled(window, most)
+    yield from _padded_before(window, most)
+    yield from _split_channels(window, most)
+
+
+def _rearranged(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """A kernel as large as its stride: blocks of 2x2 into the channels until it fits, which reorders the weights."""
+    kernel, (n, c, h, w) = window.kernel[0], window.into
+    if window.kernel != window.strides or kernel != window.kernel[1] or any(window.pads) or window.dilations != (1, 1):
+        return
+    if int(window.node.attr("group", 1)) != 1:
+        return
+    edits: list[Edit] = [window.gone]
+    value, halvings = window.node.inputs[0], 0
+    while kernel > most.kernel and kernel % 2 == h % 2 == w % 2 == 0 and halvings < _MAX_HALVINGS:
+        kernel, c, h, w, halvings = kernel // 2, c * 4, h // 2, w // 2, halvings + 1
+        block = window.name(f"block{halvings}")
+        edits.append(Declare(block, window.like((n, c, h, w))))
+        edits.append(Insert("SpaceToDepth", (value,), (block,), (("blocksize", 2),)))
+        value = block
+    if kernel > most.kernel:
+        return
+    weight = window.name("weight")
+    edits.append(Declare(weight, window.like((window.out[1], c, kernel, kernel)), is_weight=True))
+    attributes = with_attributes(window, kernel_shape=[kernel, kernel], strides=[kernel, kernel])
+    edits.append(Insert("Conv", (value, weight, *window.node.inputs[2:]), window.node.outputs, attributes))
+    told = f"SpaceToDepth by 2, {halvings} times, then {by(kernel)} at stride {kernel} on {c} channels"
+    yield LegalForm("blocks moved into the channels first, then a smaller kernel", told, "exact", tuple(edits))
+
+
+def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """The kernel cut into tiles: each convolves the part of the input that it would have seen, and they add up."""
+    if window.dilations != (1, 1) or most.kernel < 2:
+        return
+    rows, columns = (_cuts(size, most.kernel) for size in window.kernel)
+    tiles = [(top, left) for top in rows for left in columns]
+    if not 1 < len(tiles) <= MAX_PARTS:
+        return
+    (n, c, h, w), (above, before, below, behind) = window.into, window.pads
+    weight = window.graph.type_of(window.node.inputs[1]).dims
+    edits: list[Edit] = [window.gone]
+    parts: list[str] = []
+    for index, ((y, tall), (x, wide)) in enumerate(tiles):
+        # what the tile sees begins y rows lower: padding that is not there any more becomes a slice
+        pads = (above - y, before - x, below - (window.kernel[0] - y - tall), behind - (window.kernel[1] - x - wide))
+        value = window.node.inputs[0]
+        if min(pads) < 0:
+            value = window.name(f"part{index}")
+            cut = [max(0, -pad) for pad in pads]
+            dims = (n, c, h - cut[0] - cut[2], w - cut[1] - cut[3])
+            limits = tuple(window.name(f"{word}{index}") for word in ("starts", "ends", "axes"))
+            edits += [Declare(limit, TensorType(INT64, (2,)), is_weight=True) for limit in limits]
+            edits += [Declare(value, window.like(dims)), Insert("Slice", (window.node.inputs[0], *limits), (value,))]
+        tile, result = window.name(f"tile{index}"), window.name(f"sum{index}")
+        edits += [
+            Declare(tile, window.like((*weight[:2], tall, wide)), is_weight=True),
+            Declare(result, window.like(window.out)),
+        ]
+        bias = window.node.inputs[2:] if index == 0 else ()
+        attributes = with_attributes(window, kernel_shape=[tall, wide], pads=[max(0, pad) for pad in pads])
+        edits.append(Insert("Conv", (value, tile, *bias), (result,), attributes))
+        parts.append(result)
+    edits += _summed(window, parts)
+    told = f"{len(tiles)} tiles of the {by(*window.kernel)} kernel, at most {by(most.kernel)} each, and their sum"
+    yield LegalForm("the kernel in tiles, summed", told, "exact", tuple(edits))
+
+
+def _summed(window: Window, parts: list[str]) -> Iterator[Edit]:
+    total = parts[0]
+    for index, part in enumerate(parts[1:], 1):
+        is_last = index == len(parts) - 1
+        result = window.node.outputs[0] if is_last else window.name(f"total{index}")
+        if not is_last:
+            yield Declare(result, window.like(window.out))
+        yield Insert("Add", (total, part), (result,))
+        total = result
+
+
+def _stacked(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """Several smaller kernels behind each other that see as far: another function, to be trained."""
+    size = window.kernel[0]
+    groups = int(window.node.attr("group", 1))
+    if window.kernel != (size, size) or window.strides != (1, 1) or window.dilations != (1, 1) or size % 2 == 0:
+        return
+    if window.pads != ((size // 2),) * 4:
+        return
+    each = next((k for k in range(min(most.kernel, size - 2), 2, -1) if k % 2 and (size - 1) % (k - 1) == 0), 0)
+    count = (size - 1) // (each - 1) if each else 0
+    if not 2 <= count <= MAX_PARTS:
+        return
+    edits: list[Edit] = [window.gone]
+    value, channels = window.node.inputs[0], window.into[1]
+    for index in range(count):
+        last = index == count - 1
+        weight = window.name(f"weight{index}")
+        result = window.node.outputs[0] if last else window.name(f"step{index}")
+        edits.append(Declare(weight, window.like((window.out[1], channels // groups, each, each)), is_weight=True))
+        if not last:
+            edits.append(Declare(result, window.like(window.out)))
+        attributes = with_attributes(window, kernel_shape=[each, each], pads=[each // 2] * 4)
+        bias = window.node.inputs[2:] if last else ()
+        edits.append(Insert("Conv", (value, weight, *bias), (result,), attributes))
+        value, channels = result, window.out[1]
+    yield LegalForm(
+        "smaller kernels behind each other, retrained",
+        f"{count} kernels of {by(each)} see as far as one of {by(size)}",
+        "lossy",
+        tuple(edits),
+    )
+
+
+def _filled(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """A dilated kernel as a dense one with zeros between."""
+    wide = [1 + (size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
+    if window.dilations == (1, 1) or max(wide) > most.kernel or len(window.node.inputs) < 2:
+        return
+    dims = window.graph.type_of(window.node.inputs[1]).dims
+    weight = window.name("filled")
+    attributes = with_attributes(window, kernel_shape=wide, dilations=[1, 1])
+    edits = (
+        window.gone,
+        Declare(weight, window.like((*dims[:2], *wide)), is_weight=True),
+        Insert("Conv", (window.node.inputs[0], weight, *window.node.inputs[2:]), window.node.outputs, attributes),
+    )
+    told = f"a {by(*wide)} kernel with zeros between its {by(*window.kernel)} weights"
+    yield LegalForm("the dilated kernel filled with zeros", told, "exact", edits)
+
+
+def _padded_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """Padding by an operator of its own."""
+    if max(window.pads) <= most.padding:
+        return
+    (n, c, h, w), (top, left, bottom, right) = window.into, window.pads
+    padded, amounts = window.name("padded"), window.name("pads")
+    without = with_attributes(window, pads=[0, 0, 0, 0])
+    edits = (
+        window.gone,
+        Declare(amounts, TensorType(INT64, (8,)), is_weight=True),
+        Declare(padded, window.like((n, c, h + top + bottom, w + left + right))),
+        Insert("Pad", (window.node.inputs[0], amounts), (padded,)),
+        Insert("Conv", (padded, *window.node.inputs[1:]), window.node.outputs, without),
+    )
+    told = f"Pad by {max(window.pads)} first, then the convolution without padding"
+    yield LegalForm("the padding by an operator of its own", told, "exact", edits)
+
+
+def _split_channels(window: Window, most: Bounds) -> Iterator[LegalForm]:
+    """Input channels in equal parts, each convolved with its part of the weights, and the sum."""
+    n, c, h, w = window.into
+    per_channel = window.kernel[0] * window.kernel[1]
+    fits = min(most.channels, most.filter_elements // per_channel)
+    if int(window.node.attr("group", 1)) != 1 or c <= fits or fits < 1:
+        return
+    count = next((k for k in range(2, MAX_PARTS + 1) if c % k == 0 and c // k <= fits), 0)
+    if not count:
+        return
+    parts = [window.name(f"channels{index}") for index in range(count)]
+    sums = [window.name(f"sum{index}") for index in range(count)]
+    edits: list[Edit] = [window.gone]
+    edits += [Declare(part, window.like((n, c // count, h, w))) for part in parts]
+    edits.append(Insert("Split", window.node.inputs[:1], tuple(parts), (("axis", 1),)))
+    for index, (part, result) in enumerate(zip(parts, sums, strict=True)):
+        weight = window.name(f"weight{index}")
+        bias = window.node.inputs[2:] if index == 0 else ()
+        edits += [
+            Declare(weight, window.like((window.out[1], c // count, *window.kernel)), is_weight=True),
+            Declare(result, window.like(window.out)),
+            Insert("Conv", (part, weight, *bias), (result,), with_attributes(window)),
+        ]
+    edits += _summed(window, sums)
+    told = f"the {c} input channels in {count} parts of {c // count}, convolved apart and added"
+    yield LegalForm("the input channels in parts, summed", told, "exact", tuple(edits))
+
+
+def _cuts(size: int, most: int) -> list[tuple[int, int]]:
+    """Offsets and sizes of parts of at most `most`, as equal as may be."""
+    count = -(-size // most)
+    edges = [size * index // count for index in range(count + 1)]
+    return [(start, end - start) for start, end in pairwise(edges)]

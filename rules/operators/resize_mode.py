@@ -1,0 +1,106 @@
+"""Resizing in a mode, by a scale or with a coordinate transform that the device lacks.
+
+## What it does
+Finds Resize and Upsample nodes that the device does not run: another interpolation (cubic, or linear where it has
+nearest alone), a scale outside its list (NNIE: by 2; RK3588: by 2 to 8; Ethos-U: by 2, 4 or 8), another coordinate
+transform, or no resizing at all.
+
+## Why it costs
+Up-sampling layers stand where maps are large: the map goes to the host, is resized there and comes back four times as
+large. Feature pyramids and decoders do it at every level.
+
+## How to fix
+Built and priced, and offered where the device runs it:
+- exact: nearest by 4 as two steps by 2; nearest by k as a transposed convolution of kernel and stride k with ones, one
+  group a channel; bilinear by an even k (half_pixel) as a transposed convolution of kernel 2k and stride k with fixed
+  weights, up to the outermost pixels (close: the border is padded with zeros, not repeated);
+- lossy, when retraining: the mode or transform that the device has, which moves each pixel by half a step at most.
+Silent where the device runs the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onnxlint.finding import Finding, Fix
+from onnxlint.graph import Node
+from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.patterns.placement import cause
+from onnxlint.patterns.resizes import ResizeForm, resize_forms
+from onnxlint.rule import Context, Invalid, Rule, Valid
+
+RULE = Rule(code="OPS008", name="resize-mode", severity="error")
+_MAX_ALIKE = 32
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for all of them."""
+    table = ctx.analysis.target.table
+    nodes = [n for n in ctx.graph.compute_nodes if cause(ctx.graph, table, n, ctx.support(n)) == "resize"]
+    if not nodes:
+        return
+    forms = list(_forms(ctx, nodes))
+    what = f"{nodes[0].op_type} ({_mode(nodes[0])})"
+    yield Finding(
+        message=leaves(ctx.analysis, what, len(nodes), nodes),
+        suggestion=_advice(ctx, nodes[0], forms),
+        nodes=tuple(node.key for node in nodes),
+        places=len(nodes),
+        fixes=tuple(forms),
+        details=(*sorted({ctx.support(node).reason for node in nodes})[:3], *cost_of_leaving(ctx.analysis, nodes)),
+    )
+
+
+def _mode(node: Node) -> str:
+    mode: bytes = node.attr("mode", b"nearest")
+    return mode.decode("utf-8", "replace")
+
+
+def _forms(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
+    """Each other form in all the places that it fits and that the device runs."""
+    conditions = [limit for limit in ctx.device.operators.conditional if limit.op == "Resize"]
+    alike: dict[tuple[object, ...], list[Node]] = {}
+    for node in nodes:
+        given = tuple((name, str(node.attr(name))) for name in sorted(node.attributes))
+        types = (ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0]))
+        alike.setdefault((*types, *given), []).append(node)
+    found: dict[str, list[ResizeForm]] = {}
+    for same in list(alike.values())[:_MAX_ALIKE]:
+        runs = {form.title for form in resize_forms(ctx.graph, same[0], conditions) if ctx.runs(form.edits)}
+        for node in same:
+            for form in resize_forms(ctx.graph, node, conditions):
+                if form.title in runs:
+                    found.setdefault(form.title, []).append(form)
+    for title, forms in found.items():
+        where = f" in {len(forms)} of {len(nodes)} places" if len(forms) < len(nodes) else ""
+        yield Fix(title + where, forms[0].safety, tuple(edit for form in forms for edit in form.edits))
+
+
+def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
+    words = {"exact": "Exact", "close": "Close", "lossy": "When retraining"}
+    lines = [f"{words[fix.safety]}: {fix.title}." for fix in forms]
+    conditions = [limit for limit in ctx.device.operators.conditional if limit.op == node.op_type]
+    scales = next((limit.integer_scales for limit in conditions if limit.integer_scales), None)
+    modes = next((limit.modes for limit in conditions if limit.modes), None)
+    if not lines and modes:
+        by = f" by {', '.join(map(str, scales))}" if scales else ""
+        lines.append(f"Resize by what {ctx.device.name} has: {' or '.join(modes)}{by}, if need be in several steps.")
+    return "\n".join(lines[:3]) or f"No form of it that {ctx.device.name} runs is known."
+
+
+_LINEAR = """
+up (float[1,64,28,28] x) => (float[1,64,56,56] y)
+<float[4] s = {1, 1, 2, 2}, float[64,64,1,1] w, float[64,64,1,1] v> {
+  a = Conv(x, w)
+  b = Resize<mode = "linear">(a, , s)
+  y = Conv(b, v)
+}
+"""
+_BY_FOUR = """
+up (float[1,64,28,28] x) => (float[1,64,112,112] y)
+<float[4] s = {1, 1, 4, 4}> {
+  y = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">(x, , s)
+}
+"""
+VALID = [Valid(_LINEAR, device="rk3588"), Valid(_LINEAR, device="x3"), Valid(_BY_FOUR, device="t4")]
+INVALID = [Invalid(_LINEAR, device="hi3519", severity="error"), Invalid(_BY_FOUR, device="hi3519", severity="error")]
