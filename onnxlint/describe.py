@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onnxlint.analysis import Analysis, Target
@@ -10,7 +11,7 @@ from onnxlint.cost import Cost
 from onnxlint.graph import Graph
 from onnxlint.kernels import MULTIPLIERS
 from onnxlint.memory import peak_activation_bytes
-from onnxlint.report import DeviceInfo, Layer, ModelInfo, Totals, ValueInfo, Verdict
+from onnxlint.report import DeviceInfo, Layer, ModelInfo, ReportedFinding, Totals, ValueInfo, Verdict
 from onnxlint.tensor import dtype_name
 from onnxlint.unused import NOTHING, Unused
 
@@ -86,8 +87,8 @@ def _trust(target: Target) -> str:
     return f"{device.trust} at {device.native_precision}, carried over"
 
 
-def verdict(analysis: Analysis) -> Verdict:
-    """Whether the device runs the model whole, and why not."""
+def verdict(analysis: Analysis, findings: Sequence[ReportedFinding] = ()) -> Verdict:
+    """Whether the device runs the model whole, and why not; what its toolchain makes of the file."""
     placement, device = analysis.placement, analysis.target.device
     reasons: dict[str, int] = {}
     for found in placement.support.values():
@@ -103,7 +104,8 @@ def verdict(analysis: Analysis) -> Verdict:
     else:
         runs = "unknown" if "unknown" in statuses else "native"
         partitions = 1
-    return Verdict(runs, partitions, tuple(lines[:_MAX_REASONS]))  # type: ignore[arg-type]
+    toolchain = " ".join(f"{one.message}. {one.suggestion}" for one in findings if one.in_verdict)
+    return Verdict(runs, partitions, tuple(lines[:_MAX_REASONS]), toolchain)  # type: ignore[arg-type]
 
 
 def totals(analysis: Analysis) -> Totals:

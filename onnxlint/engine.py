@@ -73,7 +73,7 @@ def lint_graph(
         tool=TOOL,
         model=describe.model_info(model, analysis),
         device=describe.device_info(analysis),
-        verdict=describe.verdict(analysis),
+        verdict=describe.verdict(analysis, findings),
         totals=totals,
         layers=layers,
         findings=tuple(findings),

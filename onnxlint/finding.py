@@ -67,7 +67,8 @@ class Finding:
     """One fault as a rule states it, unpriced.
 
     `nodes` are the keys of all nodes at fault, `places` how often the fault occurs, `fixes` the alternatives that
-    the engine prices. `severity` overrides the rule's own where the place decides it (and is then final).
+    the engine prices. `severity` overrides the rule's own where the place decides it (and is then final). `in_verdict`:
+    it is told in the verdict instead of among the findings.
     """
 
     message: str
@@ -77,3 +78,4 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     severity: Severity | None = None
     details: tuple[str, ...] = field(default=())
+    in_verdict: bool = False

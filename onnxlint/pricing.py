@@ -154,6 +154,7 @@ def _reported(
         fix=FixInfo(one.best.title, one.best.safety) if one.best is not None else None,
         alternatives=one.others,
         details=finding.details,
+        in_verdict=finding.in_verdict,
         fingerprint=_fingerprint(one.rule.code, finding),
     )
 

@@ -87,11 +87,15 @@ class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Whether the device runs the model whole; `partitions` counts the stretches on device and host."""
+    """Whether the device runs the model whole; `partitions` counts the stretches on device and host.
+
+    `toolchain` says what has to be done before the vendor's converter reads the model; empty where nothing has.
+    """
 
     runs: Runs
     partitions: int
     reasons: tuple[str, ...]
+    toolchain: str = ""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +181,7 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
     details: tuple[str, ...] = ()
     suppressed: str | None = None
     fingerprint: str = ""
+    in_verdict: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -57,6 +57,8 @@ def verdict(report: Report) -> Iterator[RenderableType]:
         yield hanging("  ·", Text(printable(reason, 300)), "dim")
     if len(found.reasons) > 3:
         yield hanging("  ·", Text(f"{plural(len(found.reasons) - 3, 'more reason')}"), "dim")
+    if found.toolchain:
+        yield hanging("  →", Text(printable(found.toolchain, 400)))
 
 
 def problems(report: Report) -> Iterator[RenderableType]:

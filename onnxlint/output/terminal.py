@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from onnxlint.finding import SEVERITIES
 from onnxlint.output.first_screen import facts, hanging, notes, problems, title, verdict
 from onnxlint.report import Layer, Report, ReportedFinding, Totals
 from onnxlint.text import printable
@@ -43,7 +45,7 @@ def render(report: Report, console: Console, view: View) -> None:
 def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if report.totals is None or report.verdict is None or report.device is None:
         return
-    findings = [finding for finding in report.findings if view.verbose or not finding.hidden]
+    findings = [one for one in report.findings if not one.in_verdict and (view.verbose or not one.hidden)]
     if not view.quiet:
         yield title(report)
         yield from verdict(report)
@@ -168,16 +170,17 @@ def _dearest(layers: Sequence[Layer], totals: Totals) -> Table:
 
 def _footer(report: Report, view: View) -> Text:
     summary = report.summary
-    counted = [plural(getattr(summary, s), s) if s != "info" else f"{summary.info} info" for s in _SEVERITY_STYLE]
+    listed = Counter(f.severity for f in report.findings if not f.hidden and not f.in_verdict)
+    counted = [plural(listed[s], s) if s != "info" else f"{listed[s]} info" for s in SEVERITIES]
     hidden = f"; {summary.hidden} below {percent(view.min_impact)} hidden (-v shows them)" if summary.hidden else ""
-    first = next((f.rule for f in report.findings if not f.hidden), None)
+    first = next((f.rule for f in report.findings if not f.hidden and not f.in_verdict), None)
     explain = f"; `onnxlint rule {first}` explains" if first else ""
     savings = [f.saving_cumulative_s for f in report.findings if not f.hidden and f.saving_cumulative_s]
     if len(savings) > 1 and report.totals is not None:
         # findings overlap: what they save together is less than the sum
         together = f"; together they save {seconds(max(savings))} of {seconds(report.totals.latency_s)}"
         hidden = together + hidden
-    total = summary.error + summary.warning + summary.info
+    total = listed.total()
     if not total and not summary.hidden:
         return Text("No findings.", style="bold green")
     return Text(f"{plural(total, 'finding')}: {', '.join(counted)}{hidden}{explain}.", style="bold")

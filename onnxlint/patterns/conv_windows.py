@@ -14,8 +14,8 @@ _MAX_HALVINGS = 5
 
 def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
     """What computes the same within the bounds, then what could stand in for it."""
+    yield from _rearranged(window, most)
     if most.kernel < max(window.kernel):
-        yield from _rearranged(window, most)
         yield from _tiled(window, most)
         yield from _stacked(window, most)
     yield from subsampled(window, most)
@@ -27,19 +27,20 @@ def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
 def _rearranged(window: Window, most: Bounds) -> Iterator[LegalForm]:
     """A kernel as large as its stride: blocks of 2x2 into the channels until it fits, which reorders the weights."""
     kernel, (n, c, h, w) = window.kernel[0], window.into
+    largest = min(most.kernel, most.stride)
     if window.kernel != window.strides or kernel != window.kernel[1] or any(window.pads) or window.dilations != (1, 1):
         return
     if int(window.node.attr("group", 1)) != 1:
         return
     edits: list[Edit] = [window.gone]
     value, halvings = window.node.inputs[0], 0
-    while kernel > most.kernel and kernel % 2 == h % 2 == w % 2 == 0 and halvings < _MAX_HALVINGS:
+    while kernel > largest and kernel % 2 == h % 2 == w % 2 == 0 and halvings < _MAX_HALVINGS:
         kernel, c, h, w, halvings = kernel // 2, c * 4, h // 2, w // 2, halvings + 1
         block = window.name(f"block{halvings}")
         edits.append(Declare(block, window.like((n, c, h, w))))
         edits.append(Insert("SpaceToDepth", (value,), (block,), (("blocksize", 2),)))
         value = block
-    if kernel > most.kernel:
+    if kernel > largest or not halvings:
         return
     weight = window.name("weight")
     edits.append(Declare(weight, window.like((window.out[1], c, kernel, kernel)), is_weight=True))

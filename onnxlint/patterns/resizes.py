@@ -23,12 +23,15 @@ class ResizeForm:
 
 
 def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> Iterator[ResizeForm]:
-    """What computes the same, then what comes close; nothing where the scale is no whole number."""
+    """What computes the same, then what comes close."""
     before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     if not (before.is_known and after.is_known and before.rank == after.rank == 4) or 0 in before.dims:
         return
+    if after.dims[:2] != before.dims[:2]:
+        return
+    yield _by_products(graph, node)
     tall, wide = after.dims[2] / before.dims[2], after.dims[3] / before.dims[3]
-    if after.dims[:2] != before.dims[:2] or tall != wide or tall != int(tall) or not 1 < tall <= _LARGEST_SCALE:
+    if tall != wide or tall != int(tall) or not 1 < tall <= _LARGEST_SCALE:
         return
     scale, mode = int(tall), node.attr("mode", b"nearest")
     transform = node.attr("coordinate_transformation_mode", b"half_pixel" if node.version >= 11 else b"asymmetric")
@@ -40,6 +43,22 @@ def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> I
         title = "a transposed convolution with bilinear weights, one group a channel (the border differs)"
         yield _transposed(graph, node, scale, 2 * scale, "close", title)
     yield from _other_modes(graph, node, mode.decode("utf-8", "replace"), conditions)
+
+
+def _by_products(graph: Graph, node: Node) -> ResizeForm:
+    """Every interpolation of fixed size is linear in each axis: rows times the map times columns."""
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    rows, columns, between = (f"{node.outputs[0]}/{word}" for word in ("rows", "columns", "tall"))
+    (n, c, h, w), (_, _, tall, wide) = before.dims, after.dims
+    edits = (
+        Remove(node.key),
+        Declare(rows, TensorType(before.dtype, (tall, h)), is_weight=True),
+        Declare(columns, TensorType(before.dtype, (w, wide)), is_weight=True),
+        Declare(between, TensorType(before.dtype, (n, c, tall, w))),
+        Insert("MatMul", (rows, node.inputs[0]), (between,)),
+        Insert("MatMul", (between, columns), (node.outputs[0],)),
+    )
+    return ResizeForm("two products by constant interpolation matrices", "exact", edits)
 
 
 def _repeats(node: Node, transform: bytes) -> bool:

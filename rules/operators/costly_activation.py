@@ -67,25 +67,33 @@ def _is_slow(ctx: Context, one: Activation) -> bool:
     names = [f"{op.domain}:{op.op_type}" if op.domain else op.op_type for op in one.spelled.operators]
     if any(table.named(name) == "supported" for name in names):
         return False
-    if any(node.key in ctx.analysis.placement.on_host for node in one.nodes):
+    hosted = ctx.analysis.placement.on_host
+    if any(node.key in hosted or ctx.support(node).status != "supported" for node in one.nodes):
         return False
     return any(ctx.kernels[kernel_of[node.key]].main.op_type not in ANCHORS for node in one.nodes)
 
 
 def _leaving(ctx: Context, kind: str, places: list[Activation]) -> Finding:
     broken = [node for one in places for node in one.nodes if ctx.support(node).status == "unsupported"]
+    told = [node for one in places for node in one.nodes if _is_own(ctx, node)]
     fixes = tuple(_fixes(ctx, places))
     spelled = sum(one.spelled is not None for one in places)
     name = NAMES.get(kind, kind) + (" (spelled out)" if spelled == len(places) else "")
     return Finding(
         message=leaves(ctx.analysis, name, len(places), broken),
         suggestion=_advice(fixes) or f"No activation that {ctx.device.name} runs stands in for it.",
-        nodes=tuple(node.key for one in places for node in one.nodes),
+        nodes=tuple(node.key for node in told),
         places=len(places),
         fixes=fixes,
         severity="error",
         details=(*cost_of_leaving(ctx.analysis, broken), *sorted({_limit(ctx, node) for node in broken} - {""})),
     )
+
+
+def _is_own(ctx: Context, node: Node) -> bool:
+    """The node runs, or leaves for being part of the activation: no other rule speaks of it."""
+    support = ctx.support(node)
+    return support.status == "supported" or cause(ctx.graph, ctx.analysis.target.table, node, support) == "activation"
 
 
 def _limit(ctx: Context, node: Node) -> str:

@@ -12,8 +12,9 @@ large. Feature pyramids and decoders do it at every level.
 ## How to fix
 Built and priced, and offered where the device runs it:
 - exact: nearest by 4 as two steps by 2; nearest by k as a transposed convolution of kernel and stride k with ones, one
-  group a channel; bilinear by an even k (half_pixel) as a transposed convolution of kernel 2k and stride k with fixed
-  weights, up to the outermost pixels (close: the border is padded with zeros, not repeated);
+  group a channel; any mode and scale as two matrix products by constant interpolation matrices, rows and columns;
+- close: bilinear by an even k (half_pixel) as a transposed convolution of kernel 2k and stride k with fixed weights:
+  the border is padded with zeros, not repeated;
 - lossy, when retraining: the mode or transform that the device has, which moves each pixel by half a step at most.
 Silent where the device runs the node.
 """
@@ -82,7 +83,11 @@ def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
     conditions = [limit for limit in ctx.device.operators.conditional if limit.op == node.op_type]
     scales = next((limit.integer_scales for limit in conditions if limit.integer_scales), None)
     modes = next((limit.modes for limit in conditions if limit.modes), None)
-    if not lines and modes:
+    before, after = ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0])
+    if before.is_known and after.is_known and any(b % a for a, b in zip(before.dims, after.dims, strict=False) if a):
+        sizes = [f"{one.dims[-2]}x{one.dims[-1]}" for one in (before, after)]
+        lines.append(f"{sizes[0]} to {sizes[1]} is no whole factor: choose an input size that needs no resizing.")
+    elif not lines and modes:
         by = f" by {', '.join(map(str, scales))}" if scales else ""
         lines.append(f"Resize by what {ctx.device.name} has: {' or '.join(modes)}{by}, if need be in several steps.")
     return "\n".join(lines[:3]) or f"No form of it that {ctx.device.name} runs is known."

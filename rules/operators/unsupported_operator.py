@@ -51,7 +51,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     unknown: list[Node] = []
     for node in ctx.graph.compute_nodes:
         support = ctx.support(node)
-        if support.status == "unknown":
+        if support.status == "unknown" and not node.is_control_flow:
             unknown.append(node)
         why = cause(ctx.graph, table, node, support)
         if not why:

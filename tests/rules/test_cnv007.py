@@ -1,0 +1,167 @@
+"""CNV007: windows beyond the device's limits, and forms within them that compute the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from edited import Weights, graph_of, same_outputs
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from onnxlint.patterns.conv_windows import legal_convolutions
+from onnxlint.patterns.pool_windows import legal_pools
+from onnxlint.patterns.windows import Bounds, LegalForm, window_of
+from onnxlint.values import Array
+
+FREE = 1 << 20
+
+
+def most(**limits: int) -> Bounds:
+    names = ("kernel", "stride", "dilation", "padding", "area", "channels", "filter_elements")
+    return Bounds(**{name: limits.get(name, FREE) for name in names})
+
+
+def forms(text: str, limits: Bounds) -> dict[str, LegalForm]:
+    graph = graph_of(text)
+    window = window_of(graph, graph.compute_nodes[0])
+    assert window is not None
+    legal = legal_convolutions if graph.compute_nodes[0].op_type == "Conv" else legal_pools
+    return {form.title: form for form in legal(window, limits)}
+
+
+def weight(dims: tuple[int, ...]) -> Array:
+    return np.random.default_rng(1).standard_normal(dims).astype(np.float32) * 0.1
+
+
+def originals(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+    return weight(dims)
+
+
+def cut(size: int, largest: int) -> list[tuple[int, int]]:
+    count = -(-size // largest)
+    edges = [size * index // count for index in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def tiles(kernel: tuple[int, int], largest: int) -> Iterator[tuple[slice, slice]]:
+    for top, bottom in cut(kernel[0], largest):
+        for left, right in cut(kernel[1], largest):
+            yield slice(top, bottom), slice(left, right)
+
+
+def derived(whole: Array, limits: Bounds, pads: tuple[int, ...], size: tuple[int, int]) -> Weights:
+    """The weights that each form makes of the whole one, as its docstring says."""
+
+    def make(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        word = name.rpartition("/")[2]
+        index = int(re.sub(r"\D", "", word) or 0)
+        match re.sub(r"\d", "", word):
+            case "tile":
+                rows, columns = list(tiles(whole.shape[2:], limits.kernel))[index]
+                return np.ascontiguousarray(whole[:, :, rows, columns])
+            case "starts" | "ends" | "axes" as kind:
+                rows, columns = list(tiles(whole.shape[2:], limits.kernel))[index]
+                before = (rows.start - pads[0], columns.start - pads[1])
+                behind = (whole.shape[2] - rows.stop - pads[2], whole.shape[3] - columns.stop - pads[3])
+                if kind == "starts":
+                    return np.array([max(0, cut) for cut in before])
+                if kind == "ends":
+                    return np.array([s - max(0, cut) for s, cut in zip(size, behind, strict=True)])
+                return np.array([2, 3])
+            case "filled":
+                wide = np.zeros(dims, np.float32)
+                steps = [(wide.shape[a] - 1) // (whole.shape[a] - 1) for a in (2, 3)]
+                wide[:, :, :: steps[0], :: steps[1]] = whole
+                return wide
+            case "pads":
+                return np.array([0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]])
+            case "weight" if dims[1] > whole.shape[1]:
+                blocks = whole
+                while blocks.shape[1] < dims[1]:  # SpaceToDepth puts each pixel of a block before the channels
+                    o, c, h, w = blocks.shape
+                    split = blocks.reshape(o, c, h // 2, 2, w // 2, 2)
+                    blocks = split.transpose(0, 3, 5, 1, 2, 4).reshape(o, 4 * c, h // 2, w // 2)
+                return np.ascontiguousarray(blocks)
+            case "weight" if dims[1] < whole.shape[1]:
+                return np.ascontiguousarray(whole[:, index * dims[1] : (index + 1) * dims[1]])
+        return whole
+
+    return make
+
+
+def is_exact(text: str, limits: Bounds, title: str) -> bool:
+    graph = graph_of(text)
+    node = graph.compute_nodes[0]
+    form = forms(text, limits)[title]
+    dims = graph.type_of(node.inputs[1]).dims if len(node.inputs) > 1 else (1, 1, 1, 1)
+    size = graph.type_of(node.inputs[0]).dims[2:]
+    pads = tuple(node.attr("pads") or (0, 0, 0, 0))
+    after = derived(weight(dims), limits, pads, (size[0], size[1]))
+    assert form.safety == "exact"
+    return same_outputs(graph, form.edits, originals, after)
+
+
+def conv(size: int, kernel: int, attributes: str, channels: int = 4) -> str:
+    return f"""c (float[1,{channels},{size},{size}] x) => (y) <float[8,{channels},{kernel},{kernel}] w>
+    {{ y = Conv<kernel_shape=[{kernel},{kernel}], {attributes}>(x, w) }}"""
+
+
+def pool(op: str, size: int, attributes: str) -> str:
+    return f"p (float[1,3,{size},{size}] x) => (y) {{ y = {op}<{attributes}>(x) }}"
+
+
+TILES, BLOCKS, STRIDE, POOLS, FILLED = (
+    "the kernel in tiles, summed",
+    "blocks moved into the channels first, then a smaller kernel",
+    "the stride in two steps",
+    "smaller pools behind each other",
+    "the dilated kernel filled with zeros",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "title"),
+    [
+        (conv(24, 9, "pads=[4,4,4,4]"), most(kernel=7), TILES),
+        (conv(24, 11, "pads=[2,2,2,2], strides=[4,4]"), most(kernel=7), TILES),
+        (conv(32, 16, "strides=[16,16]"), most(kernel=7), TILES),
+        (conv(32, 16, "strides=[16,16]", channels=3), most(kernel=7), BLOCKS),
+        (conv(32, 16, "strides=[16,16]", channels=3), most(stride=7), BLOCKS),
+        (conv(33, 3, "strides=[8,8], pads=[1,1,1,1]"), most(stride=4), STRIDE),
+        (conv(16, 3, "dilations=[2,2], pads=[2,2,2,2]"), most(dilation=1, kernel=7), FILLED),
+        (conv(16, 9, "pads=[9,8,7,6]"), most(padding=4), "the padding by an operator of its own"),
+        (conv(8, 3, "pads=[1,1,1,1]", channels=32), most(channels=8), "the input channels in parts, summed"),
+        (pool("MaxPool", 20, "kernel_shape=[13,13], pads=[6,6,6,6]"), most(kernel=7), POOLS),
+        (pool("MaxPool", 20, "kernel_shape=[9,9], strides=[2,2]"), most(kernel=5), POOLS),
+        (pool("AveragePool", 24, "kernel_shape=[12,12], strides=[12,12]"), most(kernel=7), POOLS),
+        (pool("AveragePool", 8, "kernel_shape=[8,8]"), most(kernel=7), "GlobalAveragePool"),
+        (pool("GlobalAveragePool", 96, "").replace("<>", ""), most(area=8192), "the global pool in two steps"),
+    ],
+)  # fmt: skip
+def test_a_form_called_exact_computes_the_same(text: str, limits: Bounds, title: str) -> None:
+    assert is_exact(text, limits, title)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(4, 13), st.integers(2, 7), st.integers(1, 4), st.lists(st.integers(0, 5), min_size=4, max_size=4))
+def test_tiles_of_any_kernel_compute_the_same(kernel: int, largest: int, stride: int, pads: list[int]) -> None:
+    assume(kernel > largest and max(pads) < kernel)
+    text = conv(18, kernel, f"strides=[{stride},{stride}], pads=[{','.join(map(str, pads))}]")
+    assume(TILES in forms(text, most(kernel=largest)))
+    assert is_exact(text, most(kernel=largest), TILES)
+
+
+def test_smaller_kernels_see_as_far() -> None:
+    form = forms(conv(24, 9, "pads=[4,4,4,4]"), most(kernel=7))["smaller kernels behind each other, retrained"]
+    assert (form.safety, form.told) == ("lossy", "2 kernels of 5x5 see as far as one of 9x9")
+
+
+@pytest.mark.parametrize("attributes", ['auto_pad="SAME_UPPER"', "strides=[2,2], dilations=[2,2], pads=[8,8,8,8]"])
+def test_odd_windows_have_no_tiles(attributes: str) -> None:
+    graph = graph_of(conv(24, 9, attributes))
+    window = window_of(graph, graph.compute_nodes[0])
+    assert window is None or TILES not in {form.title for form in legal_convolutions(window, most(kernel=7))}
