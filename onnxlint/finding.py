@@ -47,7 +47,14 @@ class Declare:
     is_weight: bool = False
 
 
-Edit = Remove | Insert | Reconnect | Declare
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """Run the nodes of these keys in this order, as far as data flow allows it; what is not named stands before."""
+
+    nodes: tuple[str, ...]
+
+
+Edit = Remove | Insert | Reconnect | Declare | Reorder
 
 
 @dataclass(frozen=True, slots=True)

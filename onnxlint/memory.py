@@ -42,12 +42,15 @@ def activation_peak(analysis: Analysis) -> Peak:
     return Peak(most * factor, at, tuple((name, size * factor) for name, size in alive))
 
 
-def smaller_order(analysis: Analysis) -> tuple[Node, ...]:
-    """The run-time nodes in an order that is likely to hold less: kernel by kernel, what frees most comes first.
+def greedy_order(analysis: Analysis) -> tuple[tuple[Node, ...], int]:
+    """The run-time nodes in another order, kernel by kernel, what frees most first; and the most bytes alive in it.
 
-    Greedy, over at most a handful of kernels that are ready at a time; whether it holds less is for the caller to see.
+    Each step looks at no more than the last few kernels that became ready: fast, and no promise that it holds less.
     """
-    return tuple(node for step in _schedule(analysis).greedy() for node in step)
+    schedule = _schedule(analysis)
+    steps = list(schedule.greedy())
+    most, _ = _Schedule(analysis.graph, analysis.costs, steps).peak()
+    return tuple(node for step in steps for node in step), most * analysis.target.batch_factor
 
 
 def _schedule(analysis: Analysis) -> _Schedule:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis
-from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
+from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Reorder
 from onnxlint.graph import Graph, Node
 from onnxlint.latency import Seconds
 from onnxlint.ordering import CycleError, execution_order
@@ -29,6 +29,7 @@ def apply(graph: Graph, edits: Iterable[Edit]) -> Graph:
     types, weights = dict(graph.types), set(graph.weights)
     removed: set[str] = set()
     inserted: list[Insert] = []
+    position = dict(graph.position)
     for edit in edits:
         match edit:
             case Remove(key):
@@ -43,10 +44,12 @@ def apply(graph: Graph, edits: Iterable[Edit]) -> Graph:
                 types[value] = known
                 if is_weight:
                     weights.add(value)
+            case Reorder(keys):
+                position |= dict.fromkeys(position, -1) | {key: index for index, key in enumerate(keys)}
     kept = [_rewired(node, renamed) for node in graph.nodes if node.key not in removed]
-    at = min((graph.position[key] for key in removed), default=0)
+    at = min((position[key] for key in removed), default=0)
     version = next((node.version for node in graph.nodes if node.domain == ""), 17)
-    order = [(graph.position[node.key], 1, node) for node in kept]
+    order = [(position[node.key], 1, node) for node in kept]
     order += [(at, 0, _new_node(edit, version)) for edit in inserted]
     nodes = _sorted([node for *_, node in sorted(order, key=lambda entry: entry[:2])])
     outputs = tuple(_final(renamed, name) for name in graph.outputs)
