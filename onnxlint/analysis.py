@@ -75,7 +75,7 @@ class Analysis:
                 other = reusable.kernel_of[kernel.main.key]
                 before = reusable.kernels[other]
                 if before.nodes == kernel.nodes and reusable.costs.leaving(before.nodes) == leaving:
-                    if before.on_host == kernel.on_host and other in reusable._loads and not self._chip_bytes:
+                    if before.on_host == kernel.on_host and other in reusable._loads and not self._has_memory:
                         self._loads[index] = reusable._loads[other]
                     yield reusable.kernel_costs[other]
                     continue
@@ -110,7 +110,12 @@ class Analysis:
         if kernel.on_host and machine.precision != self.target.precision:
             cost = self._host_costs.cost(kernel.nodes).scaled(self.target.batch_factor)
         factor = self.target.batch_factor
-        load = load_of(kernel, cost, self.costs, machine.device, self._kept_bytes(index))
+        kept, memory = self._kept_bytes(index), self.target.device.weight_memory
+        streams = memory is not None and not kernel.on_host
+        load = load_of(kernel, cost, self.costs, machine.device, kept + (cost.weight_bytes if streams else 0))
+        if streams and self._streamed_share:
+            cut = memory is not None and memory.reload == "all"
+            load = replace(load, streamed_bytes=cost.weight_bytes * self._streamed_share, switches=int(cut))
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))
@@ -123,6 +128,8 @@ class Analysis:
             vector_operations=load.vector_operations * factor,
             out_elements=load.out_elements * factor,
             positions=load.positions * factor,
+            # a pipeline takes one sample after the other, whatever comes as a batch
+            launches=factor if self.target.device.pipelined and not kernel.on_host else 1,
         )
 
     @cached_property
@@ -151,6 +158,23 @@ class Analysis:
     @cached_property
     def _host_costs(self) -> CostModel:
         return CostModel(self.graph, self.target.host_machine.precision)
+
+    @cached_property
+    def _streamed_share(self) -> float:
+        """The part of the weights that the device's weight memory can't keep from run to run."""
+        memory = self.target.device.weight_memory
+        if memory is None:
+            return 0.0
+        own = [i for i, kernel in enumerate(self.kernels) if not kernel.on_host and not kernel.is_free]
+        total, room = sum(self.kernel_costs[i].weight_bytes for i in own), memory.kib * 1024
+        if memory.reload == "all":
+            return float(total > room or (memory.kernels is not None and len(own) > memory.kernels))
+        return max(0.0, 1 - room / total) if total else 0.0
+
+    @property
+    def _has_memory(self) -> bool:
+        """What a kernel moves depends on the kernels around it."""
+        return bool(self._chip_bytes) or self.target.device.weight_memory is not None
 
     @property
     def _chip_bytes(self) -> float:

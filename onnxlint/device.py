@@ -91,7 +91,8 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
 
     What a calibration adds: `cache_gb_per_s` is the bandwidth of a kernel whose traffic is at most `cache_kib`,
     `view_us` what a view costs that moves nothing, `run_us` what a run costs before its first kernel, `shapes` how
-    classes lose speed on small shapes.
+    classes lose speed on small shapes. On a device with a weight memory, `stream_gb_per_s` is how fast weights that it
+    can't keep arrive, `switch_us` what a kernel of a network adds that doesn't fit (see WeightMemory).
     """
 
     conv: Positive
@@ -113,6 +114,8 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     cache_kib: Positive | None = None
     view_us: NonNegative = 0.0
     run_us: NonNegative = 0.0
+    stream_gb_per_s: Positive | None = None
+    switch_us: NonNegative = 0.0
     shapes: dict[KernelClass, SmallShapes] = {}
 
     def efficiency(self, kernel_class: KernelClass) -> float:
@@ -147,6 +150,21 @@ class Attainable(_Strict, frozen=True, kw_only=True):
     fitted_on: Annotated[int, msgspec.Meta(ge=0)] = 0
     spread: Annotated[float, msgspec.Meta(ge=1, le=MAX_SPREAD)] = 1.0
     sets: Annotated[list[ParameterSet], msgspec.Meta(min_length=1, max_length=256)]
+
+
+class WeightMemory(_Strict, frozen=True, kw_only=True):
+    """Memory that keeps weights on the chip from one run to the next: up to `kib` of them move no more.
+
+    What is beyond is loaded at every run, once for a batch: the weights that are left over (`reload = "rest"`), or all
+    of them, because a network that doesn't fit is cut into contexts that replace each other (`reload = "all"`). The
+    latter happens too where there are more than `kernels` kernels, if that is stated.
+    """
+
+    kib: Positive
+    kernels: Positive | None = None
+    reload: Literal["rest", "all"]
+    trust: Trust
+    source: Text
 
 
 class Transfer(_Strict, frozen=True, kw_only=True):
@@ -319,6 +337,7 @@ class Device(_Strict, frozen=True, kw_only=True):
     peak_gops: dict[Precision, Figure]
     bandwidth_gb_per_s: Figure
     on_chip_kib: Figure | None = None
+    weight_memory: WeightMemory | None = None
     memory_mib: Figure | None = None
     fill_elements: Figure | None = None
     alignment: Alignment

@@ -2,7 +2,7 @@
 
     compute = 2·padded MACs / (peak · efficiency of the class) + Σ other FLOPs / vector rate
     memory  = bytes / attainable bandwidth
-    time    = overhead + max(compute, memory)
+    time    = overhead + max(compute, memory) + weights that must be streamed / their bandwidth
 
 Every formula is evaluated for all parameter sets of the profile at once: the estimate is their mean, its range their
 extremes widened by the profile's spread. What the device can't run is timed on its host, with the transfers.
@@ -38,7 +38,8 @@ class Load:
     """What one kernel asks of a machine: padded operations of its class, vector operations, bytes, and its size.
 
     `outputs`, `depth` and `positions` are the three sides of its arithmetic (see SmallShapes); `converted_bytes` move
-    once more, in so many `conversions` of the layout.
+    once more, in so many `conversions` of the layout. `streamed_bytes` are weights that the device's weight memory does
+    not keep, `switches` is 1 in a network that it can't keep whole; `launches` how often the kernel starts.
     """
 
     class_index: int
@@ -52,6 +53,9 @@ class Load:
     positions: float = inf
     converted_bytes: float = 0.0
     conversions: int = 0
+    streamed_bytes: float = 0.0
+    switches: int = 0
+    launches: int = 1
 
 
 def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chip_bytes: int = 0) -> Load:
@@ -206,6 +210,8 @@ class Machine:
         self.cache_bandwidth = np.array([(s.cache_gb_per_s or s.bandwidth_gb_per_s) * 1e9 for s in sets])
         self.cache_bytes = np.array([(s.cache_kib or 0.0) * 1024 for s in sets])
         self.run = np.array([s.run_us * 1e-6 for s in sets])
+        self.stream = np.array([(s.stream_gb_per_s or s.bandwidth_gb_per_s) * 1e9 for s in sets])
+        self.switch = np.array([s.switch_us * 1e-6 for s in sets])
         self.view = np.array([s.view_us * 1e-6 for s in sets])
         self.conversion_cost = cost_of(device.move_cost, "LayoutConversion")
         self.halves = {
@@ -233,8 +239,9 @@ class Machine:
             rate = rate / self._small_shapes(loads)
         compute = operations / rate + vector / self.vector_rate
         memory = moved / np.where(moved <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
-        launch = self.launch[[load.class_index for load in loads]]
-        seconds = launch + np.maximum(compute, memory) + self._conversions(loads)
+        launches = np.array([load.launches for load in loads])[:, None]
+        launch = self.launch[[load.class_index for load in loads]] * launches
+        seconds = launch + np.maximum(compute, memory) + self._conversions(loads) + self._streaming(loads)
         terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), launch.mean(axis=1)])
         # the launch is the bound only where it takes longer than the larger of the two others
         return seconds, [BOUNDS[index] for index in terms.argmax(axis=0)]
@@ -247,6 +254,15 @@ class Machine:
             sizes = np.array([getattr(load, side) for load in loads])[:, None]
             factor *= 1 + halves[classes] / np.maximum(sizes, 1)
         return factor
+
+    def _streaming(self, loads: Sequence[Load]) -> Seconds | float:
+        """What loading weights takes that don't stay on the chip."""
+        streamed = np.array([load.streamed_bytes for load in loads])[:, None]
+        switches = np.array([load.switches for load in loads])[:, None]
+        if not streamed.any():
+            return 0.0
+        seconds: Seconds = streamed / self.stream + switches * self.switch
+        return seconds
 
     def _conversions(self, loads: Sequence[Load]) -> Seconds | float:
         """What changing the layout takes, in kernels of its own."""

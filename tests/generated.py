@@ -1,5 +1,6 @@
 """The texts and the picture that are made from the rules, the profiles and a run of the tool."""
 
+import csv
 import io
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from onnxlint.output.terminal import View, render
 from onnxlint.registry import installed_rules
 from onnxlint.rule import LoadedRule
 
+ACCURACY_SHARES = ("median_error_in_sample", "median_error_left_out", "within_20_left_out")
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = [
     "shufflenetv2",
@@ -62,9 +64,27 @@ def devices_table() -> str:
     return "\n".join(rows)
 
 
+def accuracy_table() -> str:
+    """How far the profiles fitted to published tables are off, as the fitting scripts wrote it."""
+    rows = [
+        "| device | rows | families | median error in sample | left out | within 20 % left out | Spearman left out |"
+    ]
+    rows[0] += " low–high | measured | table |"
+    rows.append("| --- " * 10 + "|")
+    with (ROOT / "tests/benchmarks/accuracy_of_profiles.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            shares = [f"{float(line[name]):.0%}" for name in ACCURACY_SHARES]
+            spread = load_device(line["device"]).attainable.spread
+            tail = [line["spearman_left_out"] or "–", f"× {spread:g}", line["measured"], line["source"]]
+            name = f"`{line['device']}`"
+            rows.append("| " + " | ".join([name, line["rows"], line["families"], *shares, *tail]) + " |")
+    return "\n".join(rows)
+
+
 def readme() -> str:
     text = (ROOT / "README.md").read_text()
-    for name, content in (("rules", rules_table()), ("devices", devices_table())):
+    tables = (("rules", rules_table()), ("devices", devices_table()), ("accuracy", accuracy_table()))
+    for name, content in tables:
         block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
         text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
     return text

@@ -4,8 +4,8 @@
     python tests/benchmarks/fit_profiles.py --exports FOLDER hailo-8 x5
 
 Needs `pip install torch timm onnxscript`; the package and its tests do not. A row names such a network `timm:NAME` or
-`timm:NAME@HEIGHTxWIDTH`. Networks that train with parallel branches (RepVGG, MobileOne, FastViT, …) are fused first, as
-every table's author does.
+`timm:NAME@HEIGHTxWIDTH`, with `:11` behind it where the toolchain wants another opset than 17. Networks that train with
+parallel branches (RepVGG, MobileOne, FastViT, …) are fused first, as every table's author does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def wanted() -> list[str]:
 
 def file_of(network: str) -> str:
     """The file in which `timm:NAME@SIZE` is kept."""
-    return network.removeprefix(PREFIX).replace("/", "_") + ".onnx"
+    return network.removeprefix(PREFIX).replace("/", "_").replace(":", "_opset") + ".onnx"
 
 
 def export(network: str, folder: Path) -> None:
@@ -41,13 +41,16 @@ def export(network: str, folder: Path) -> None:
     import torch
     from timm.utils.model import reparameterize_model
 
-    name, _, size = network.partition("@")
+    sized, _, opset = network.partition(":")
+    name, _, size = sized.partition("@")
     model = timm.create_model(name, pretrained=False, exportable=True).eval()
     model = reparameterize_model(model)
     channels, *plane = model.pretrained_cfg["input_size"]
     height, width = (int(side) for side in size.split("x")) if size else plane
     path = folder / file_of(network)
-    torch.onnx.export(model, (torch.zeros(1, channels, height, width),), str(path), opset_version=17, dynamo=False)
+    torch.onnx.export(
+        model, (torch.zeros(1, channels, height, width),), str(path), opset_version=int(opset or 17), dynamo=False
+    )
     found = onnx.load(str(path))
     offset = 0
     for tensor in found.graph.initializer:

@@ -1,12 +1,15 @@
 """What the fitting scripts share: published rows, the engine evaluated for many parameter sets at once, TOML blocks.
 
-A published row is one network on one device: milliseconds for one image (batch 1) with what was run and who says so.
+A published row is one network on one device: milliseconds for one batch with what was run and who says so. `measured`
+is "latency" or, for a pipelined device or several threads, "interval": the time from one result to the next. A network
+is one of the zoo, a variant of this folder, or `timm:NAME`, read from a folder of exports (export_timm.py).
 Every fit goes through the package's own kernels and roofline, so that what is fitted is what is later predicted.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
 import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+from export_timm import PREFIX, file_of  # noqa: E402
 from fit_networks import VARIANTS  # noqa: E402
 from zoo import build  # noqa: E402
 
@@ -29,6 +34,7 @@ from onnxlint.engine import read_model  # noqa: E402
 from onnxlint.latency import Load, Machine  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
 
+EXPORTS = Path(os.environ.get("ONNXLINT_TIMM_EXPORTS", FOLDER / "timm"))
 PROFILES = FOLDER.parent.parent / "device_profiles"
 BEGIN, END = "# sets: written by tests/benchmarks/{script}", "# end of sets"
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -36,7 +42,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Row:
-    """A published time: milliseconds of `network` (batch 1) on `device`; `use` is fit, bound or check."""
+    """A published time: milliseconds of a batch of `network` on `device`; `use` is fit, bound or check."""
 
     device: str
     network: str
@@ -45,6 +51,8 @@ class Row:
     use: str
     source: str
     notes: str
+    batch: int = 1
+    measured: str = "latency"
 
 
 def rows(*names: str) -> list[Row]:
@@ -52,16 +60,44 @@ def rows(*names: str) -> list[Row]:
     found: list[Row] = []
     for name in names:
         with (FOLDER / f"published_{name}.csv").open(encoding="utf-8", newline="") as file:
-            records = csv.DictReader(file)
-            found.extend(Row(**{**record, "latency_ms": float(record["latency_ms"])}) for record in records)  # type: ignore[arg-type]
+            for record in csv.DictReader(file):
+                numbers = {"latency_ms": float(record["latency_ms"]), "batch": int(record.get("batch") or 1)}
+                found.append(Row(**{**record, **numbers}))  # type: ignore[arg-type]
     return found
 
 
 @cache
 def model(network: str) -> ReadModel:
-    """A network of the zoo, or one of this folder's variants, read and with shapes."""
-    proto = VARIANTS[network]() if network in VARIANTS else build(network)
-    return read_model(proto, Settings())
+    """A network of the zoo, one of this folder's variants or an export of timm's, read and with shapes."""
+    if network.startswith(PREFIX):
+        path = EXPORTS / file_of(network)
+        if not path.exists():
+            raise SystemExit(f"{path}: no such export (python tests/benchmarks/export_timm.py {EXPORTS})")
+        return read_model(onnx.load(str(path), load_external_data=False), Settings())
+    return read_model(VARIANTS[network]() if network in VARIANTS else build(network), Settings())
+
+
+# Families that a network is left out with, by the first of these words that its name contains.
+FAMILY_WORDS = {
+    "resnext": "resnet", "resnet": "resnet", "mobilenet_v1": "mobilenet v1", "mobilenet_v2": "mobilenet v2",
+    "mobilenet_v3": "mobilenet v3", "mobilenetv3": "mobilenet v3", "mobilenetv4": "mobilenet v4",
+    "mobilenetv1": "mobilenet v1", "mobileone": "mobileone", "shufflenet": "shufflenet", "efficientnet": "efficientnet",
+    "inception": "inception", "googlenet": "inception", "vgg": "vgg", "densenet": "densenet",
+    "squeezenet": "squeezenet",
+    "regnet": "regnet", "efficientformer": "efficientformer", "efficientvit": "vit", "repvit": "repvit",
+    "fastvit": "fastvit", "swin": "vit", "vit": "vit", "deit": "vit", "clip": "vit", "convnext": "convnext",
+    "edgenext": "edgenext", "fasternet": "fasternet", "ghost": "ghostnet", "resmlp": "resmlp", "yolo": "yolo",
+    "fcn": "fcn", "dncnn": "dense pixels", "espcn": "dense pixels", "g1_": "G1", "g2_": "G2", "g3_": "G3", "g4_": "G4",
+}  # fmt: skip
+
+
+def family(network: str) -> str:
+    """The network's family; RepVGG and SSD of MobileNet are their own, YOLO's releases three of them."""
+    name = network.removeprefix(PREFIX)
+    for word, found in (("repvgg", "repvgg"), ("ssd", "ssd"), ("yolo_v1", "yolo v10, 11"), ("yolo_v8", "yolo v8")):
+        if word in name:
+            return found
+    return next((found for word, found in FAMILY_WORDS.items() if word in name), name)
 
 
 def replaced(chosen: ParameterSet, **changes: float) -> ParameterSet:
@@ -86,7 +122,19 @@ RATIOS = {
     "depthwise_to_conv": "depthwise",
     "grouped_to_conv": "grouped",
 }
-PLAIN = ("conv", "gemm", "attention", "vector_gops", "bandwidth_gb_per_s", "overhead_us")
+PLAIN = (
+    "conv",
+    "gemm",
+    "attention",
+    "vector_gops",
+    "bandwidth_gb_per_s",
+    "overhead_us",
+    "cache_gb_per_s",
+    "cache_kib",
+    "run_us",
+    "stream_gb_per_s",
+    "switch_us",
+)
 
 
 @dataclass(frozen=True)
@@ -106,17 +154,18 @@ class Parameters:
         """Natural logarithms of these figures, candidates × names."""
         return np.log(np.stack([self.figures[name] for name in names], axis=1))
 
-    def sets(self) -> list[ParameterSet]:
+    def sets(self, digits: int = 3) -> list[ParameterSet]:
         """As the profile writes them, three significant digits."""
-        return [self._set({name: float(values[i]) for name, values in self.figures.items()}) for i in range(len(self))]
+        drawn = [{name: float(values[i]) for name, values in self.figures.items()} for i in range(len(self))]
+        return [self._set(one, digits) for one in drawn]
 
     @staticmethod
-    def _set(drawn: Mapping[str, float]) -> ParameterSet:
+    def _set(drawn: Mapping[str, float], digits: int) -> ParameterSet:
         written = {name: drawn[name] for name in PLAIN if name in drawn}
         written |= {to: drawn["conv"] * drawn[name] for name, to in RATIOS.items() if name in drawn}
         if "vector_overhead_ratio" in drawn:
             written["vector_overhead_us"] = drawn["overhead_us"] * drawn["vector_overhead_ratio"]
-        return ParameterSet(**{name: float(f"{value:.3g}") for name, value in written.items()})
+        return ParameterSet(**{name: float(f"{value:.{digits}g}") for name, value in written.items()})
 
 
 def sample(prior: Mapping[str, tuple[float, float]], count: int, rng: np.random.Generator) -> Parameters:
@@ -143,7 +192,7 @@ class Engine:
     def seconds(self, sets: Sequence[ParameterSet], machine: Machine | None = None) -> Array:
         """Seconds of the whole network, one per set."""
         times: Array = self.kernel_seconds(sets, machine).sum(axis=0) + self.fixed_s
-        return times
+        return times + np.array([chosen.run_us * 1e-6 for chosen in sets])
 
     def kernel_seconds(self, sets: Sequence[ParameterSet], machine: Machine | None = None) -> Array:
         """Seconds of each kernel that runs on the device, kernels × sets; `machine`: that of the sets, if at hand."""
@@ -152,10 +201,10 @@ class Engine:
 
 
 @cache
-def engine(device_name: str, network: str, precision: Precision) -> Engine:
+def engine(device_name: str, network: str, precision: Precision, batch: int = 1) -> Engine:
     """The loads that the package finds; what runs on the host keeps the time that the host's profile gives it."""
     profile = device(device_name)
-    analysis = Analysis(model(network).graph, target_for(profile, precision))
+    analysis = Analysis(model(network).graph, target_for(profile, precision, batch))
     return Engine(profile, precision, tuple(analysis.device_loads()), analysis.host_seconds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from zoo.builder import NetworkBuilder
 from zoo.classic import SQUEEZE
 from zoo.inception import GOOGLENET
+from zoo.mobilenet import V1_UNITS, mobilenet_v2, mobilenet_v3
 from zoo.resnet import DEPTHS
+from zoo.yolo import YoloBuilder
+from zoo.yolo_kin import ssd_mobilenet_v1
 
 REPEATS = 10
 
@@ -101,6 +104,61 @@ def googlenet_caffe() -> onnx.ModelProto:
     return b.finish(b.classifier(x))
 
 
+def resnet18_portrait() -> onnx.ModelProto:
+    """ResNet-18 at 218×178, as Hailo's face attributes run it."""
+    b = NetworkBuilder("resnet18_218x178")
+    x = b.max_pool(b.relu(b.conv_bn(b.input("input", (3, 218, 178)), 64, 7, stride=2)), 3, 2, padding=1)
+    return b.finish(b.classifier(_basic_stages(b, x)[-1], 40))
+
+
+def fcn8_resnet18() -> onnx.ModelProto:
+    """FCN-8 of ResNet-18 at 1024×1920 with Cityscapes' 19 classes: scores of three levels, added upwards."""
+    b = YoloBuilder("fcn8_resnet18")
+    x = b.max_pool(b.relu(b.conv_bn(b.input("input", (3, 1024, 1920)), 64, 7, stride=2)), 3, 2, padding=1)
+    scores = [b.conv(level, 19, 1, bias=True) for level in _basic_stages(b, x)[1:]]
+    return b.finish(b.add(b.upsample(b.add(b.upsample(scores[2]), scores[1])), scores[0]))
+
+
+def _basic_stages(b: NetworkBuilder, x: str) -> list[str]:
+    """The four stages of ResNet-18."""
+    levels = []
+    for stage in range(4):
+        for unit in range(2):
+            width, stride = 64 << stage, 2 if unit == 0 < stage else 1
+            y = b.conv_bn(b.relu(b.conv_bn(x, width, 3, stride=stride)), width, 3)
+            x = b.relu(b.add(y, b.conv_bn(x, width, 1, stride=stride) if stride != 1 else x))
+        levels.append(x)
+    return levels
+
+
+def mobilenet_v1_120() -> onnx.ModelProto:
+    """MobileNet V1 at 120×120, as 3DDFA runs it."""
+    b = NetworkBuilder("mobilenet_v1_120")
+    x = b.relu(b.conv_bn(b.input("input", (3, 120, 120)), 32, 3, stride=2))
+    for channels, stride in V1_UNITS:
+        x = b.relu(b.conv_bn(b.relu(b.depthwise_bn(x, 3, stride=stride)), channels, 1))
+    return b.finish(b.classifier(x, 62))
+
+
+def repvgg_a0_reid() -> onnx.ModelProto:
+    """RepVGG-A0, its branches merged, at 256×128 with 512 features."""
+    b = NetworkBuilder("repvgg_a0_256x128")
+    x = b.input("input", (3, 256, 128))
+    for channels, repeats in ((48, 1), (48, 2), (96, 4), (192, 14), (1280, 1)):
+        for unit in range(repeats):
+            x = b.relu(b.conv(x, channels, 3, stride=1 if unit else 2, bias=True))
+    return b.finish(b.classifier(x, 512))
+
+
+def plain_pixels(name: str, height: int, width: int, layers: Sequence[tuple[int, int]]) -> onnx.ModelProto:
+    """One grey image through convolutions of (channels, kernel) at full size."""
+    b = NetworkBuilder(name)
+    x = b.input("input", (1, height, width))
+    for channels, kernel in layers[:-1]:
+        x = b.relu(b.conv(x, channels, kernel, bias=True))
+    return b.finish(b.conv(x, *layers[-1], bias=True))
+
+
 def pointwise_pairs(into: int, out: int) -> onnx.ModelProto:
     """ShuffleNetV2 Table 1: ten blocks of two 1×1 convolutions (into → out → into) at 56×56."""
     b = NetworkBuilder("g1")
@@ -141,6 +199,15 @@ VARIANTS: dict[str, Callable[[], onnx.ModelProto]] = {
     "resnet50_v2": resnet50_v2,
     "resnext50_32x4d": resnext50,
     "googlenet_caffe": googlenet_caffe,
+    "resnet18_218x178": resnet18_portrait,
+    "fcn8_resnet18": fcn8_resnet18,
+    "mobilenet_v1_120": mobilenet_v1_120,
+    "mobilenet_v3_large_opset13": partial(mobilenet_v3, "large", opset=13),
+    "mobilenet_v2_1_4": partial(mobilenet_v2, 1.4),
+    "repvgg_a0_256x128": repvgg_a0_reid,
+    "dncnn_321x481": partial(plain_pixels, "dncnn", 321, 481, [(64, 3)] * 19 + [(1, 3)]),
+    "espcn_x4": partial(plain_pixels, "espcn", 78, 120, [(64, 5), (32, 3), (16, 3)]),
+    "ssd_mobilenet_v1_voc": partial(ssd_mobilenet_v1, classes=21),
     **{
         f"g1_{into}_{out}": partial(pointwise_pairs, into, out)
         for into, out in [

@@ -1,4 +1,4 @@
-"""Fit hi3519, x3, cv22 and rk3588: every parameter set that agrees with the two published rows of each, spread out.
+"""Fit hi3519, x3 and cv22: every parameter set that agrees with the two published rows of each, spread out.
 
     python tests/benchmarks/fit_two_rows.py [--write]
 
@@ -75,12 +75,6 @@ DEVICES = (
         "Horizon states that the BPU optimises group and depthwise convolution",
     ),
     TwoRows("cv22", {"conv": (0.08, 0.9)}, "nothing is known of CVflow: the widest prior"),
-    TwoRows(
-        "rk3588",
-        {"conv": (0.5, 0.9), "depthwise_to_conv": (1 / 32, 1 / 8), "bandwidth_gb_per_s": (5.5, 13.0)},
-        "eval_perf tables: dense 3×3 at 0.6-0.8 of peak, depthwise 1/16 of it, 5.5-13 GB/s by table",
-        ({"bandwidth_gb_per_s": 5.5}, {"bandwidth_gb_per_s": 13.0}),
-    ),
 )
 
 
@@ -159,7 +153,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the sets into device_profiles/*.toml")
     parser.add_argument("--two-rows", action="store_true", help="leave out the rows of the second source")
     arguments = parser.parse_args()
-    published = common.rows("npu_picture", "rdk_model_zoo", "rknn_model_zoo")
+    published = common.rows("npu_picture", "rdk_model_zoo")
     for entry in DEVICES:
         observed = [row for row in published if row.device == entry.device]
         uses = ("fit",) if arguments.two_rows else ("fit", "bound")

@@ -280,8 +280,8 @@ def yolox(size: str = "s", leaky: bool = False, wide: float = 0.0, **options: Un
     return b.finish(*outputs)
 
 
-def ssd_mobilenet_v1(**options: Unpack[Options]) -> onnx.ModelProto:
-    """SSD of MobileNet V1 at 300x300 (TensorFlow's ssd_mobilenet_v1_coco, 91 classes): six levels, 1x1 predictors."""
+def ssd_mobilenet_v1(classes: int = 91, **options: Unpack[Options]) -> onnx.ModelProto:
+    """SSD of MobileNet V1 at 300x300 (TensorFlow's ssd_mobilenet_v1_coco): six levels, 1x1 predictors."""
     b = YoloBuilder("ssd_mobilenet_v1", **options)
     x = b.relu6(b.conv_bn(b.input("images", (3, 300, 300)), 32, 3, stride=2, padding="same"))
     maps = []
@@ -297,5 +297,5 @@ def ssd_mobilenet_v1(**options: Unpack[Options]) -> onnx.ModelProto:
     outputs = []
     for number, x in enumerate(maps):
         anchors = 6 if number else 3
-        outputs += [b.conv(x, anchors * width, 1, bias=True) for width in (4, 91)]
+        outputs += [b.conv(x, anchors * width, 1, bias=True) for width in (4, classes)]
     return b.finish(*outputs)
