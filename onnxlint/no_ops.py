@@ -65,7 +65,7 @@ def _all(numbers: Iterable[float] | None, wanted: float) -> bool:
 
 
 def _neutral(wanted: int, *, either: bool) -> Callable[[Known, Node], str | None]:
-    """An operand that changes nothing: 1 in a product, 0 in a sum."""
+    """A single number that changes nothing: 1 in a product, 0 in a sum."""
 
     def test(known: Known, node: Node) -> str | None:
         if len(node.inputs) != 2:
@@ -73,12 +73,11 @@ def _neutral(wanted: int, *, either: bool) -> Callable[[Known, Node], str | None
         for index in (1, 0) if either else (1,):
             other = node.inputs[1 - index]
             value = known.value(node.inputs[index])
-            if value is None or not value.size or not (value == wanted).all() or not other:
+            # a whole tensor of zeros or ones is a bias or a scale that was not trained yet
+            if value is None or value.size != 1 or value.item() != wanted or not other:
                 continue
             rank = known.graph.type_of(other).rank
-            if value.size == 1 and rank is not None and value.ndim <= rank:
-                return other
-            if known.is_static and known.graph.type_of(other).shape == known.graph.type_of(node.outputs[0]).shape:
+            if rank is not None and value.ndim <= rank:
                 return other
         return None
 

@@ -13,7 +13,7 @@ convolution does 9 MACs for each element that it reads and one that it writes; a
 Fewer bytes: narrower or smaller feature maps in these layers, element-wise passes fused (G4), equal widths (G1), fewer
 concatenations, weights in fewer bits where weights are the bytes. Not fewer MACs.
 Said only where more than half of the time is spent so; never more than an info. Silent on the device that is none
-(`generic`).
+(`generic`), and where the cost of more than a tenth of the nodes is unknown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from onnxlint.text import printable
 from onnxlint.units import percent, seconds, size
 
 RULE = Rule(code="MEM003", name="memory-bound-share", severity="info")
-_SHARE, _LAYERS = 0.5, 10
+_SHARE, _UNKNOWN, _LAYERS = 0.5, 0.1, 10
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -35,7 +35,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     times = analysis.times.mean(axis=1)
     bound = [index for index, what in enumerate(analysis.bounds) if what == "memory"]
     spent = float(times[bound].sum()) if bound else 0.0
-    if ctx.device.kind == "generic" or spent < _SHARE * ctx.total_s or not spent:
+    is_known = len(analysis.unknown_nodes) <= _UNKNOWN * len(ctx.graph.compute_nodes)
+    if ctx.device.kind == "generic" or not is_known or spent < _SHARE * ctx.total_s or not spent:
         return
     costs = [analysis.kernel_costs[index] for index in bound]
     moved = sum(cost.memory_access_bytes for cost in costs)
