@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from onnxlint.device_operators import Condition, Operators, RuntimeKernels
 from onnxlint.device_runtime import (
     INTEGER_CLASSES,
     KERNEL_CLASSES,
@@ -33,16 +34,19 @@ from onnxlint.text import printable
 __all__ = [
     "INTEGER_CLASSES",
     "KERNEL_CLASSES",
+    "Condition",
     "Device",
     "DeviceError",
     "Fusion",
     "KernelClass",
+    "Operators",
     "ParameterSet",
     "load_device",
 ]
 
 PROFILE_PACKAGE = "onnxlint.device_profiles"
 MAX_PROFILE_BYTES = 1 << 20
+_RUNTIMES = ("onnxruntime-cpu",)
 MAX_SPREAD = 10.0
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
@@ -207,74 +211,6 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class Condition(_Strict, frozen=True, kw_only=True):
-    """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else.
-
-    Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
-    speaks of depthwise convolutions alone (true) or of all others (false). `axes` are those that an operator may work
-    along; `max_elements` bounds the first input without its leading (batch) axis; `integer_scales` bounds a resize, or
-    the block size; `min_rank` speaks of the input of most dims. `constant_operand` wants a constant among the first two
-    inputs (true) or none (false); `shared_operand` a second input that is constant or has no dims above 1 before its
-    last two, `constant_weight` a weight that is no result of another node.
-
-    `max_kernel_area` bounds the dilated kernel's height times width, `max_kernel_elements` the weights of one filter,
-    `max_area` the input's height times width; `strides` and `dilations` list all that there are. `keeps_batch` leaves
-    the first axis in its place, `max_axes` bounds how many are reduced at once, `unit_steps` wants slices without gaps.
-    """
-
-    op: Text
-    reason: Text
-    source: Text
-    min_rank: Count | None = None
-    max_rank: Count | None = None
-    max_elements: Count | None = None
-    min_kernel: Count | None = None
-    max_kernel: Count | None = None
-    max_kernel_area: Count | None = None
-    max_kernel_elements: Count | None = None
-    max_stride: Count | None = None
-    strides: list[int] | None = None
-    max_dilation: Count | None = None
-    dilations: list[int] | None = None
-    max_padding: Count | None = None
-    max_area: Count | None = None
-    max_batch: Count | None = None
-    max_groups: Count | None = None
-    max_input_channels_per_group: Count | None = None
-    depthwise: bool | None = None
-    permutations: list[list[int]] | None = None
-    keeps_batch: bool = False
-    axes: list[int] | None = None
-    max_axes: Count | None = None
-    unit_steps: bool = False
-    dtypes: list[str] | None = None
-    modes: list[str] | None = None
-    coordinates: list[str] | None = None
-    integer_scales: list[int] | None = None
-    equal_parts: bool | None = None
-    constant_operand: bool | None = None
-    constant_weight: bool = False
-    shared_operand: bool | None = None
-
-
-class Operators(_Strict, frozen=True, kw_only=True):
-    """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`.
-
-    `max_rank` and `max_wide_dims` bound the dims of its tensors, the latter counts those above 1 alone.
-    """
-
-    default: Literal["supported", "unsupported", "unknown"]
-    supported: list[str] = []
-    unsupported: list[str] = []
-    unknown: list[str] = []
-    conditional: list[Condition] = []
-    max_rank: Count | None = None
-    max_wide_dims: Count | None = None
-    static_shapes: bool = False
-    one_partition: bool = False
-    source: Text
-
-
 class RuleSetting(_Strict, frozen=True, kw_only=True):
     """What the profile says of a rule: `silent`, or another severity; never without a reason and its source."""
 
@@ -427,4 +363,19 @@ def parse_device(source: bytes, name: str) -> Device:
         raise DeviceError(f"device profile {printable(name)!r}: {printable(str(error))}") from None
     if device.native_precision not in device.precisions:
         raise DeviceError(f"device profile {printable(name)!r}: no peak for its native precision")
-    return device
+    runtime = device.operators.runtime
+    if runtime is None:
+        return device
+    if runtime not in _RUNTIMES:
+        raise DeviceError(
+            f"device profile {printable(name)!r}: no kernels of {printable(runtime)!r} are known "
+            f"(known: {', '.join(_RUNTIMES)})"
+        )
+    return msgspec.structs.replace(device, operators=runtime_kernels(runtime).merged(device.operators))
+
+
+@cache
+def runtime_kernels(name: str) -> RuntimeKernels:
+    """The list of a runtime's own kernels."""
+    file = resources.files(PROFILE_PACKAGE).joinpath("operators", f"{name}.toml")
+    return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), RuntimeKernels)

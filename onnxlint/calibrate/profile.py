@@ -74,7 +74,11 @@ def starting_device(
         attainable=Attainable(trust="calibrated", source=source, sets=[start]),
         fusion=fusion(block),
         toolchain=Toolchain(quantizes="model", reads="ONNX through ONNX Runtime", source=source),
-        operators=Operators(default="supported", source="ONNX Runtime's CPU provider runs what it loads"),
+        operators=Operators(
+            default="supported",
+            runtime="onnxruntime-cpu" if where.provider == "CPUExecutionProvider" else None,
+            source="ONNX Runtime runs what it loads",
+        ),
         epilogue_cost=_EPILOGUE_COST,
     )
 
@@ -134,7 +138,8 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
     lines += _table("move_cost", **device.move_cost)
     lines += [fusion_table(device.alignment.output_channels).strip(), ""]
     lines += _table("toolchain", **msgspec.structs.asdict(device.toolchain))
-    lines += _table("operators", default=device.operators.default, source=device.operators.source)
+    operators = device.operators
+    lines += _table("operators", default=operators.default, runtime=operators.runtime, source=operators.source)
     return "\n".join(lines)
 
 

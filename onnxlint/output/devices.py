@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Figure, QuantizedForms
+from onnxlint.output.device_operators import operators_page
 from onnxlint.output.first_screen import hanging
 
 
@@ -46,6 +47,9 @@ def write_page(device: Device, stream: TextIO) -> None:
     for text in (basis.source, basis.note):
         if text:
             console.print(hanging("   ", Text(" ".join(text.split())), "dim"))
+    console.print()
+    for part in operators_page(device):
+        console.print(part)
     for code, setting in device.rules.items():
         what = "is silent here" if setting.silent else f"is {setting.severity} here"
         console.print(hanging(code, Text(f"{what}: {setting.reason} ({setting.source})")))
