@@ -34,6 +34,8 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} by a constant as {other} of {word}", "exact", (gone, Insert(other, node.inputs, (out,))))
     if name == "Pow" and (power := graph.values.get(node.inputs[1])) is not None and power.size == 1 and power == 2:
         yield Rewrite("Pow(x, 2) as Mul(x, x)", "exact", (gone, Insert("Mul", (first, first), (out,))))
+    if name == "LayerNormalization" and len(node.outputs) == 1 and len(node.inputs) > 1:
+        yield from _layer_norm(graph, node)
     if name == "ReduceMean" and graph.type_of(first).rank == 4:
         yield from _mean(graph, node)
     if name == "Gather" and (index := graph.values.get(node.inputs[1])) is not None and index.size == 1:
@@ -44,6 +46,36 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
+
+
+def _layer_norm(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    """y = (x - mean) / sqrt(var + e) * scale + bias along the last axis, as older opsets export it."""
+    known, out = graph.type_of(node.outputs[0]), node.outputs[0]
+    last = len(known.dims) - 1
+    if last < 1 or int(node.attr("axis", -1)) not in (-1, last) or "" in node.inputs[:2]:
+        return
+    row = TensorType(known.dtype, (*known.dims[:-1], 1))
+    names = {word: f"{out}/{word}" for word in ("mean", "centred", "square", "variance", "sum", "deviation", "normal")}
+    scaled, epsilon = f"{out}/scaled", f"{out}/epsilon"
+    along = (("axes", [last]), ("keepdims", 1))
+    rows = ("mean", "variance", "sum", "deviation")
+    bias = node.inputs[2:3]
+    edits = (
+        Remove(node.key),
+        Declare(epsilon, TensorType(known.dtype, ()), is_weight=True),
+        *(Declare(name, row if word in rows else known) for word, name in names.items()),
+        *((Declare(scaled, known),) if bias else ()),
+        Insert("ReduceMean", (node.inputs[0],), (names["mean"],), along),
+        Insert("Sub", (node.inputs[0], names["mean"]), (names["centred"],)),
+        Insert("Mul", (names["centred"], names["centred"]), (names["square"],)),
+        Insert("ReduceMean", (names["square"],), (names["variance"],), along),
+        Insert("Add", (names["variance"], epsilon), (names["sum"],)),
+        Insert("Sqrt", (names["sum"],), (names["deviation"],)),
+        Insert("Div", (names["centred"], names["deviation"]), (names["normal"],)),
+        Insert("Mul", (names["normal"], node.inputs[1]), (scaled if bias else out,)),
+        *((Insert("Add", (scaled, bias[0]), (out,)),) if bias else ()),
+    )
+    yield Rewrite("LayerNormalization spelled out, as opset 16 and older export it", "exact", edits)
 
 
 def _mean(graph: Graph, node: Node) -> Iterator[Rewrite]:

@@ -16,14 +16,16 @@ stands what the partitions cost that they take part in, and how much of that is 
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
-constant as Gemm; Focus slices merged with the first convolution. It is offered only if the device runs what it
-introduces; else the finding says that no form is known. It is an error where the operator alone cuts the network, or
-takes 0.5 % of the latency or more, else an info; the small ones together are one finding.
+constant as Gemm; LayerNormalization spelled out; packed heads split on another axis; Focus slices merged with the
+first convolution. It is offered only if the device runs what it introduces; else the finding says that no form is
+known. It is an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info;
+the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -31,6 +33,7 @@ from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import cause, exceeds_rank
 from onnxlint.patterns.rewrites import Rewrite, focus, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
@@ -123,6 +126,12 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     sliced = focus(ctx.graph) if nodes[0].op_type == "Slice" else None
     if sliced is not None and {node.key for node in nodes} >= {node.key for node in sliced.slices}:
         found[sliced.rewrite.title] = [sliced.rewrite]
+    keys = {node.key for node in nodes}
+    packings = [one for one in packed_heads(ctx.graph) if any(node.key in keys for node in one.nodes)]
+    if packings:
+        edits = tuple(edit for one in packings for edit in four_dimensional(ctx.graph, one))
+        if ctx.runs(edits):
+            yield Fix(f"{len(packings)} packed heads split on their last axis first", "exact", edits)
     for node in nodes:
         for rewrite in rewrites(ctx.graph, node):
             found.setdefault(rewrite.title, []).append(rewrite)
@@ -138,7 +147,9 @@ def _advice(ctx: Context, node: Node) -> str:
     """What to do where no edit of the graph mends it."""
     if node.op_type == "Slice" and (sliced := focus(ctx.graph)) is not None and node in sliced.slices:
         return "Do the slicing in preprocessing (exact)."
-    return f"No form of it that {ctx.device.name} runs is known."
+    # what the profile has to say of this very operator
+    note = next((note for note in ctx.device.notes if re.search(rf"\b{re.escape(node.op_type)}\b", note)), "")
+    return f"No form of it that {ctx.device.name} runs is known.{' ' if note else ''}{' '.join(note.split())}"
 
 
 def _small(ctx: Context, nodes: list[Node]) -> Finding:

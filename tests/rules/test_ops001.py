@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+from edited import same_outputs
 from zoo import NETWORKS, build
 
 from onnxlint.analysis import Analysis, target_for
@@ -172,3 +176,30 @@ def test_what_follows_a_cut_is_priced_on_the_host() -> None:
     text = "n (float[1,8,14,14] x) => (float[1,8,14,14] y) { a = Mish(x) b = Softmax(a) y = Mish(b) }"
     [finding] = [f for f in found(lint_text(text, "hi3519"), "OPS001") if "not public" in f.message]
     assert "one node is priced on the host" in finding.suggestion
+
+
+@pytest.mark.parametrize("bias", ["", ", b"])
+def test_layer_normalization_spelled_out_computes_the_same(bias: str) -> None:
+    text = f"n (float[1,6,8] x) => (y) <float[8] s, float[8] b> {{ y = LayerNormalization(x, s{bias}) }}"
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[0])
+
+    def weights(name: str, dims: tuple[int, ...], dtype: int) -> np.ndarray[Any, Any]:
+        return np.full(dims, 1e-5 if name.endswith("epsilon") else 0.5, np.float32)
+
+    assert same_outputs(graph, rewrite.edits, weights, weights)
+
+
+def test_what_the_profile_says_of_an_operator_is_told() -> None:
+    text = "n (float[1,8,8,8] x) => (y) { y = Softmax(x) }"
+    [finding] = [f for f in lint_text(text, "x5").findings if f.rule == "OPS001"]
+    assert "run_on_bpu" in finding.suggestion
+
+
+def test_partitions_are_named_with_what_crosses() -> None:
+    text = """n (float[1,8,14,14] x) => (y) <float[8,8,1,1] w, float[8] s, float[8] b>
+    { a = Conv(x, w) c = InstanceNormalization(a, s, b) y = Conv(c, w) }"""
+    [finding] = [f for f in lint_text(text, "x3").findings if f.rule == "OPS001"]
+    assert finding.message == "InstanceNormalization leaves x3: in the only partition on the cortex-a53"
+    assert finding.details[0].startswith("that partition takes ")
+    assert "for 2 tensors (3.14 kB) that cross, and 1 hand-over" in finding.details[0]
