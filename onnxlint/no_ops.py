@@ -73,8 +73,10 @@ def _neutral(wanted: int, *, either: bool) -> Callable[[Known, Node], str | None
         for index in (1, 0) if either else (1,):
             other = node.inputs[1 - index]
             value = known.value(node.inputs[index])
-            # a whole tensor of zeros or ones is a bias or a scale that was not trained yet
             if value is None or value.size != 1 or value.item() != wanted or not other:
+                continue
+            # zeros or ones that are stored as a tensor are a bias or a scale that was not trained yet
+            if value.ndim and known.graph.producer(node.inputs[index]) is None:
                 continue
             rank = known.graph.type_of(other).rank
             if rank is not None and value.ndim <= rank:

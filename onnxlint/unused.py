@@ -25,27 +25,27 @@ class Unused:
 
 
 NOTHING = Unused()
+_Name = str | bytes
+"""As protobuf gives it: bytes where it is no UTF-8."""
 
 
 def find_unused(proto: onnx.ModelProto) -> Unused:
     """What of the model's main graph, functions and imports no output depends on."""
     graph = proto.graph
-    live, read = _live(graph)
-    weights = [tensor for tensor in graph.initializer if text(tensor.name) not in read]
-    sparse = [tensor for tensor in graph.sparse_initializer if text(tensor.values.name) not in read]
-    tensors = [*weights, *(tensor.values for tensor in sparse)]
-    functions, domains = _functions_and_domains(proto)
+    nodes = list(graph.node)
+    with_bodies = {position for position, node in enumerate(nodes) if node.attribute and any(_bodies(node))}
+    live, read = _live(graph, nodes, with_bodies)
+    tensors = [tensor for tensor in graph.initializer if tensor.name not in read]
+    tensors += [sparse.values for sparse in graph.sparse_initializer if sparse.values.name not in read]
+    functions, domains = _functions_and_domains(proto, nodes, with_bodies)
+    imports = dict.fromkeys(domain_of(entry.domain) for entry in proto.opset_import)
     return Unused(
-        tuple(_key(node, position) for position, node in enumerate(graph.node) if position not in live),
+        tuple(_key(node, position) for position, node in enumerate(nodes) if position not in live),
         tuple(text(tensor.name) for tensor in tensors),
         sum((max(0, math.prod(tensor.dims)) * dtype_bits(tensor.data_type) + 7) // 8 for tensor in tensors),
         tuple(functions),
-        tuple(domain for domain in dict.fromkeys(map(_domain, proto.opset_import)) if domain and domain not in domains),
+        tuple(domain for domain in imports if domain and domain not in domains),
     )
-
-
-def _domain(entry: onnx.OperatorSetIdProto) -> str:
-    return domain_of(entry.domain)
 
 
 def _key(node: onnx.NodeProto, position: int) -> str:
@@ -53,12 +53,12 @@ def _key(node: onnx.NodeProto, position: int) -> str:
     return next((text(raw) for raw in node.output if raw), f"{text(node.op_type)}#{position}")
 
 
-def _live(graph: onnx.GraphProto) -> tuple[set[int], set[str]]:
+def _live(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], with_bodies: set[int]) -> tuple[set[int], set[_Name]]:
     """The positions of the nodes that the outputs depend on, and the names that these and the outputs read."""
-    writers = {text(raw): position for position, node in enumerate(graph.node) for raw in node.output if raw}
+    writers: dict[_Name, int] = {raw: position for position, node in enumerate(nodes) for raw in node.output if raw}
     live: set[int] = set()
-    read: set[str] = set()
-    pending = [text(info.name) for info in graph.output]
+    read: set[_Name] = set()
+    pending: list[_Name] = [info.name for info in graph.output]
     while pending:
         name = pending.pop()
         if name in read:
@@ -67,26 +67,30 @@ def _live(graph: onnx.GraphProto) -> tuple[set[int], set[str]]:
         position = writers.get(name)
         if position is not None and position not in live:
             live.add(position)
-            pending += _reads(graph.node[position])
+            pending += _reads(nodes[position]) if position in with_bodies else nodes[position].input
     return live, read
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def _reads(node: onnx.NodeProto) -> Iterator[_Name]:
     """The names that a node and its bodies read; what a body binds itself too."""
-    for inner, bodies in _with_bodies([node]):
-        yield from map(text, inner.input)
-        for body in bodies:
-            yield from (text(info.name) for info in body.output)
+    for inner in _with_bodies([node]):
+        yield from inner.input
+        for body in _bodies(inner):
+            yield from (info.name for info in body.output)
 
 
-def _functions_and_domains(proto: onnx.ModelProto) -> tuple[list[str], set[str]]:
+def _functions_and_domains(
+    proto: onnx.ModelProto, nodes: list[onnx.NodeProto], with_bodies: set[int]
+) -> tuple[list[str], set[str]]:
     """The functions that no node calls, and the domains of all nodes that may run."""
     known = {(domain_of(f.domain), text(f.name), text(f.overload)): f for f in proto.functions}
+    if not known and not with_bodies:
+        return [], {domain_of(raw) for raw in {node.domain for node in nodes}}
     called: set[tuple[str, str, str]] = set()
     domains: set[str] = set()
-    pending: list[Iterable[onnx.NodeProto]] = [proto.graph.node]
+    pending: list[Iterable[onnx.NodeProto]] = [nodes]
     while pending:
-        for node, _ in _with_bodies(pending.pop()):
+        for node in _with_bodies(pending.pop()):
             call = (domain_of(node.domain), text(node.op_type), text(node.overload))
             domains.add(call[0])
             if call in known and call not in called:
@@ -95,13 +99,20 @@ def _functions_and_domains(proto: onnx.ModelProto) -> tuple[list[str], set[str]]
     return [":".join(filter(None, key[:2])) for key in known if key not in called], domains
 
 
-def _with_bodies(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[onnx.NodeProto, list[onnx.GraphProto]]]:
-    """The nodes and those of their bodies, at every depth, each with its own bodies."""
+def _with_bodies(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes and those of their bodies, at every depth."""
     pending = list(nodes)
     while pending:
         node = pending.pop()
-        bodies = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-        bodies += [body for attribute in node.attribute for body in attribute.graphs]
-        yield node, bodies
-        for body in bodies:
-            pending += body.node
+        yield node
+        if node.attribute:
+            for body in _bodies(node):
+                pending += body.node
+
+
+def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield attribute.g
+        elif attribute.type == onnx.AttributeProto.GRAPHS:
+            yield from attribute.graphs

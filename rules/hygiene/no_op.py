@@ -3,8 +3,8 @@
 ## What it does
 Finds operators whose result is their input: Identity, Dropout at inference, Reshape and Expand to the same shape, Cast
 to the same type, Pad by nothing, a Slice of everything, a Transpose in order, Resize by 1, Concat or Sum of one value,
-a window of 1×1, ×1, ÷1, +0. A form that hangs on a free dim's assumed size is left alone; so is a whole tensor of ones
-or zeros that is multiplied or added: it is a scale or a bias that has not been trained yet.
+a window of 1×1, ×1, ÷1, +0. A form that hangs on a free dim's assumed size is left alone; so is a stored tensor of
+ones or zeros that is multiplied or added: it is a scale or a bias that has not been trained yet.
 
 ## Why it costs
 ONNX Runtime and TensorRT drop most of them when they load the model (ONNX Runtime's basic graph optimizations:

@@ -54,6 +54,7 @@ def steps() -> dict[str, tuple[str, list[str], dict[str, object]]]:
         "times two": ("Mul", ["two"], {}),
         "plus zero": ("Add", ["zero"], {}),
         "untrained bias": ("Add", ["zeros"], {}),
+        "untrained scale": ("Mul", ["ones_"], {}),
         "over one": ("Div", ["one"], {}),
         "same shape": ("Reshape", ["shape"], {}),
         "pad nothing": ("Pad", ["no_pads"], {}),
@@ -72,8 +73,9 @@ def steps() -> dict[str, tuple[str, list[str], dict[str, object]]]:
 CONSTANTS = [
     constant("one", 1.0, np.float32),
     constant("two", 2.0, np.float32),
-    constant("zero", np.zeros((1, 1, 1)), np.float32),
+    constant("zero", 0.0, np.float32),
     constant("zeros", np.zeros((1, 4, 1, 1)), np.float32),
+    constant("ones_", [1.0], np.float32),
     constant("shape", [2, 4, 6, 6]),
     constant("flat", [2, 4, 36]),
     constant("no_pads", [0] * 8),
@@ -142,7 +144,16 @@ def test_what_does_nothing_is_found_and_what_does_something_is_not(name: str) ->
     op, behind, attributes = steps()[name]
     nodes = [NODE(op, ["x", *behind], ["v"], **attributes), NODE("Neg", ["v"], ["y"])]
     proto = model(nodes, [value("x", [2, 4, 6, 6])], ["y"], CONSTANTS)
-    works = {"untrained bias", "relu", "sigmoid", "times two", "reversed", "transposed", "window of three"}
+    works = {
+        "untrained bias",
+        "untrained scale",
+        "relu",
+        "sigmoid",
+        "times two",
+        "reversed",
+        "transposed",
+        "window of three",
+    }
     assert bool(edits_of(proto, "GRF004")) == (name not in works)
     feeds_same = run(proto)
     after = applied(proto, edits_of(proto, "GRF004"))
