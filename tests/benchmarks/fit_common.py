@@ -30,6 +30,7 @@ from zoo import build  # noqa: E402
 from onnxlint.analysis import Analysis, target_for  # noqa: E402
 from onnxlint.describe import ReadModel  # noqa: E402
 from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
+from onnxlint.device_runtime import KernelClass, SmallShapes  # noqa: E402
 from onnxlint.engine import read_model  # noqa: E402
 from onnxlint.latency import Load, Machine  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
@@ -100,14 +101,25 @@ def family(network: str) -> str:
     return next((found for word, found in FAMILY_WORDS.items() if word in name), name)
 
 
+OPTIONAL = ("view_us", "run_us", "switch_us")  # left out of a profile where they are nothing
+
+
 def replaced(chosen: ParameterSet, **changes: float) -> ParameterSet:
     """A copy of a set with other figures, rounded as the profile writes them."""
     return msgspec.structs.replace(chosen, **{name: float(f"{value:.3g}") for name, value in changes.items()})
 
 
 def figures(chosen: ParameterSet) -> dict[str, float]:
-    """The figures that a set states, by name."""
-    return {name: value for name, value in msgspec.structs.asdict(chosen).items() if value is not None}
+    """The figures that a set states, by name, dotted where they are in a table of their own."""
+    found: dict[str, float] = {}
+    for name, value in msgspec.structs.asdict(chosen).items():
+        if name == "shapes":
+            for kind, shape in value.items():
+                halves = {half: size for half, size in msgspec.structs.asdict(shape).items() if size}
+                found |= {f"shapes.{kind}.{half}": size for half, size in halves.items()}
+        elif value is not None and (value or name not in OPTIONAL):
+            found[name] = value
+    return found
 
 
 @cache
@@ -135,6 +147,11 @@ PLAIN = (
     "stream_gb_per_s",
     "switch_us",
 )
+
+
+# Sizes at which dense and grouped convolutions run at half their rate, one figure for all of these classes.
+HALVES = ("half_outputs", "half_depth", "half_positions")
+SHAPED: tuple[KernelClass, ...] = ("conv", "conv3x3", "pointwise", "grouped")
 
 
 @dataclass(frozen=True)
@@ -165,7 +182,10 @@ class Parameters:
         written |= {to: drawn["conv"] * drawn[name] for name, to in RATIOS.items() if name in drawn}
         if "vector_overhead_ratio" in drawn:
             written["vector_overhead_us"] = drawn["overhead_us"] * drawn["vector_overhead_ratio"]
-        return ParameterSet(**{name: float(f"{value:.{digits}g}") for name, value in written.items()})
+        figures: dict[str, Any] = {name: float(f"{value:.{digits}g}") for name, value in written.items()}
+        halves = {name: float(f"{drawn[name]:.{digits}g}") for name in HALVES if name in drawn}
+        shapes = {name: SmallShapes(**halves) for name in SHAPED} if halves else {}
+        return ParameterSet(**figures, shapes=shapes)
 
 
 def sample(prior: Mapping[str, tuple[float, float]], count: int, rng: np.random.Generator) -> Parameters:

@@ -161,7 +161,7 @@ def plain_pixels(name: str, height: int, width: int, layers: Sequence[tuple[int,
 
 def pointwise_pairs(into: int, out: int) -> onnx.ModelProto:
     """ShuffleNetV2 Table 1: ten blocks of two 1×1 convolutions (into → out → into) at 56×56."""
-    b = NetworkBuilder("g1")
+    b = NetworkBuilder("g1", fold_batchnorm=False)
     x = b.input("input", (into, 56, 56))
     for _ in range(REPEATS):
         x = b.relu(b.conv_bn(b.relu(b.conv_bn(x, out, 1)), into, 1))
@@ -169,11 +169,33 @@ def pointwise_pairs(into: int, out: int) -> onnx.ModelProto:
 
 
 def grouped_pointwise(groups: int, channels: int) -> onnx.ModelProto:
-    """ShuffleNetV2 Table 2: ten 1×1 group convolutions at 56×56."""
-    b = NetworkBuilder("g2")
+    """ShuffleNetV2 Table 2: ten 1×1 group convolutions at 56×56; 180 channels in 8 groups are taken as 184."""
+    channels = -(-channels // groups) * groups
+    b = NetworkBuilder("g2", fold_batchnorm=False)
     x = b.input("input", (channels, 56, 56))
     for _ in range(REPEATS):
         x = b.relu(b.conv_bn(x, channels, 1, groups=groups))
+    return b.finish(x)
+
+
+def fragments(count: int, parallel: bool, channels: int) -> onnx.ModelProto:
+    """ShuffleNetV2 Table 3: ten blocks of one to four 1×1 convolutions, in series or summed side by side, at 56×56.
+
+    `channels` are those of one fragment; more fragments have fewer, so that the FLOPs stay. That parallel ones are
+    summed is the appendix's figure.
+    """
+    b = NetworkBuilder("g3", fold_batchnorm=False)
+    width = round(channels / count**0.5)
+    x = b.input("input", (width, 56, 56))
+    for _ in range(REPEATS):
+        if not parallel:
+            for _ in range(count):
+                x = b.relu(b.conv_bn(x, width, 1))
+            continue
+        branches = [b.relu(b.conv_bn(x, width, 1)) for _ in range(count)]
+        x = branches[0]
+        for other in branches[1:]:
+            x = b.add(x, other)
     return b.finish(x)
 
 
@@ -225,6 +247,11 @@ VARIANTS: dict[str, Callable[[], onnx.ModelProto]] = {
             8: (180, 360, 720, 1440),
         }.items()
         for channels in widths
+    },
+    **{
+        f"g3_{count}_{'parallel' if parallel else 'series'}_{channels}": partial(fragments, count, parallel, channels)
+        for count, parallel in ((1, False), (2, False), (4, False), (2, True), (4, True))
+        for channels in (64, 128, 256, 512)
     },
     **{
         f"g4_{'relu' if relu else 'plain'}_{'shortcut' if shortcut else 'straight'}_{channels}": partial(
