@@ -11,10 +11,11 @@ import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from onnxlint.device_kin import completed
 from onnxlint.device_operators import Condition, Operators, RuntimeKernels
 from onnxlint.device_runtime import (
     INTEGER_CLASSES,
@@ -258,10 +259,15 @@ class SkipsZeros(_Strict, frozen=True, kw_only=True):
 
 
 class Device(_Strict, frozen=True, kw_only=True):
-    """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC."""
+    """One device at one clock and core count, with its toolchain. Peaks count two operations a MAC.
+
+    `inherits` names a built-in profile of the same class: what is not stated here is taken from it, attainable figures
+    scaled by the nominal ones (see `device_kin`).
+    """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
     chip: Text
+    inherits: str | None = None
     kind: Literal["cpu", "gpu", "npu", "dsp", "generic"]
     aliases: list[str] = []
     notes: list[str] = []
@@ -340,8 +346,11 @@ def load_device(name_or_path: str) -> Device:
 
 @cache
 def _built_in(name: str) -> Device:
-    source = resources.files(PROFILE_PACKAGE).joinpath(f"{name}.toml").read_bytes()
-    return parse_device(source, f"{name}.toml")
+    return parse_device(_source_of(name), f"{name}.toml")
+
+
+def _source_of(name: str) -> bytes:
+    return resources.files(PROFILE_PACKAGE).joinpath(f"{name}.toml").read_bytes()
 
 
 def _from_file(path: Path) -> Device:
@@ -358,7 +367,9 @@ def _from_file(path: Path) -> Device:
 def parse_device(source: bytes, name: str) -> Device:
     """The profile written in `source`; raises DeviceError that names the key at fault."""
     try:
-        device = msgspec.convert(tomllib.loads(source.decode()), Device)
+        table = tomllib.loads(source.decode())
+        kin = table.get("inherits")
+        device = msgspec.convert(table if kin is None else _completed(table, kin, name), Device)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise DeviceError(f"device profile {printable(name)!r}: {printable(str(error))}") from None
     if device.native_precision not in device.precisions:
@@ -379,3 +390,17 @@ def runtime_kernels(name: str) -> RuntimeKernels:
     """The list of a runtime's own kernels."""
     file = resources.files(PROFILE_PACKAGE).joinpath("operators", f"{name}.toml")
     return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), RuntimeKernels)
+
+
+def _completed(table: dict[str, Any], kin: object, name: str) -> dict[str, Any]:
+    """The profile with what it does not state taken from the built-in one that it names."""
+    if not isinstance(kin, str) or kin not in profile_names():
+        wanted = printable(repr(kin))
+        raise DeviceError(f"device profile {printable(name)!r}: inherits {wanted}, which is no built-in profile")
+    basis = tomllib.loads(_source_of(kin).decode())
+    if "inherits" in basis:
+        raise DeviceError(f"device profile {printable(name)!r}: {kin} inherits itself (name {basis['inherits']!r})")
+    try:
+        return completed(table, basis)
+    except (AttributeError, TypeError):
+        return table  # a figure of the wrong type, which is named when the table is read
