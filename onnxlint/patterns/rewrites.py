@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.permutations import only_reader
 from onnxlint.tensor import INT64, TensorType
 
 
@@ -34,6 +33,20 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} by a constant as {other} of {word}", "exact", (gone, Insert(other, node.inputs, (out,))))
     if name == "Pow" and (power := graph.values.get(node.inputs[1])) is not None and power.size == 1 and power == 2:
         yield Rewrite("Pow(x, 2) as Mul(x, x)", "exact", (gone, Insert("Mul", (first, first), (out,))))
+    if name == "ReduceL2":
+        yield from _root_of_squares(graph, node)
+    if name == "Neg":
+        minus = f"{out}/minus"
+        edits = (
+            gone,
+            Declare(minus, TensorType(known.dtype, ()), is_weight=True),
+            Insert("Mul", (first, minus), (out,)),
+        )
+        yield Rewrite("Neg as Mul by -1", "exact", edits)
+    if name == "Sum" and len(node.inputs) > 1:
+        yield Rewrite("Sum as Add", "exact", (gone, *_added(graph, node)))
+    if name in ("Softmax", "LogSoftmax"):
+        yield from _along_the_last_axis(graph, node)
     if name == "LayerNormalization" and len(node.outputs) == 1 and len(node.inputs) > 1:
         yield from _layer_norm(graph, node)
     if name == "ReduceMean" and graph.type_of(first).rank == 4:
@@ -46,6 +59,73 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
+
+
+def _root_of_squares(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    if not before.is_known:
+        return
+    square, total, axes = (f"{node.outputs[0]}/{word}" for word in ("square", "total", "axes"))
+    given = node.attr("axes")
+    along = node.inputs[1:2] or ((axes,) if given is not None else ())
+    edits = (
+        Remove(node.key),
+        *((Declare(axes, TensorType(INT64, (len(given),)), is_weight=True),) if along == (axes,) else ()),
+        Declare(square, before),
+        Declare(total, after),
+        Insert("Mul", (node.inputs[0], node.inputs[0]), (square,)),
+        Insert("ReduceSum", (square, *along), (total,), (("keepdims", int(node.attr("keepdims", 1))),)),
+        Insert("Sqrt", (total,), node.outputs),
+    )
+    yield Rewrite("ReduceL2 as Mul, ReduceSum and Sqrt", "exact", edits)
+
+
+def _added(graph: Graph, node: Node) -> Iterator[Edit]:
+    total = node.inputs[0]
+    for index, name in enumerate(node.inputs[1:], 1):
+        last = index == len(node.inputs) - 1
+        result = node.outputs[0] if last else f"{node.outputs[0]}/total{index}"
+        if not last:
+            yield Declare(result, graph.type_of(node.outputs[0]))
+        yield Insert("Add", (total, name), (result,))
+        total = result
+
+
+def _along_the_last_axis(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    """Softmax of a 4-D map along its last axis: of another axis between two transposes, of 3-D behind a view."""
+    known = graph.type_of(node.outputs[0])
+    rank, out = len(known.dims), node.outputs[0]
+    axis = int(node.attr("axis", -1 if node.version >= 13 else 1)) % max(rank, 1)
+    if node.version < 13 and axis != rank - 1:
+        return
+    inner, result = f"{out}/inner", f"{out}/along"
+    kept = (("axis", 3),)
+    if rank == 4 and axis != 3:
+        perm = [0, 1, 2, 3]
+        perm[axis], perm[3] = 3, axis
+        turned = TensorType(known.dtype, tuple(known.dims[index] for index in perm))
+        edits: tuple[Edit, ...] = (
+            Remove(node.key),
+            Declare(inner, turned),
+            Declare(result, turned),
+            Insert("Transpose", node.inputs, (inner,), (("perm", perm),)),
+            Insert(node.op_type, (inner,), (result,), kept),
+            Insert("Transpose", (result,), (out,), (("perm", perm),)),
+        )
+        yield Rewrite(f"{node.op_type} along the last axis, between two transposes", "exact", edits)
+    if rank == 3 and axis == 2:
+        shapes = {size: f"{out}/shape{size}" for size in (4, 3)}
+        wide = TensorType(known.dtype, (1, *known.dims))
+        edits = (
+            Remove(node.key),
+            *(Declare(name, TensorType(INT64, (size,)), is_weight=True) for size, name in shapes.items()),
+            Declare(inner, wide),
+            Declare(result, wide),
+            Insert("Reshape", (*node.inputs, shapes[4]), (inner,)),
+            Insert(node.op_type, (inner,), (result,), kept),
+            Insert("Reshape", (result, shapes[3]), (out,)),
+        )
+        yield Rewrite(f"{node.op_type} in 4-D, along the last axis", "exact", edits)
 
 
 def _layer_norm(graph: Graph, node: Node) -> Iterator[Rewrite]:
@@ -123,76 +203,6 @@ def _as_gemm(graph: Graph, node: Node) -> Iterator[Rewrite]:
             Insert("Reshape", (names["product"], names["shape"]), node.outputs),
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Focus:
-    """Pixels of each block of 2x2 sliced apart and stacked in the channels, then a convolution."""
-
-    slices: tuple[Node, ...]
-    rewrite: Rewrite
-
-
-def focus(graph: Graph) -> Focus | None:
-    """The slicing of the graph's input in front of its first convolution."""
-    for concat in graph.compute_nodes:
-        if concat.op_type != "Concat" or len(concat.inputs) != 4 or int(concat.attr("axis", 0)) % 4 != 1:
-            continue
-        conv = only_reader(graph, concat.outputs[0])
-        slices: dict[str, Node] = {}
-        paths = [_starts(graph, name, slices) for name in concat.inputs]
-        sources = {source for source, _ in paths}
-        if conv is None or conv.op_type != "Conv" or len(sources) != 1 or len({starts for _, starts in paths}) != 4:
-            continue
-        if any(reader.key not in slices and reader is not concat for reader in _readers(graph, slices.values())):
-            continue
-        [source] = sources
-        whole, part = graph.type_of(source).shape or (), graph.type_of(concat.inputs[0]).shape or ()
-        if [size * 2 for size in part[2:] if size is not None] != list(whole[2:]):
-            continue
-        weight = graph.type_of(conv.inputs[1])
-        if source not in graph.inputs or not weight.is_known or any(len(starts) != 2 for _, starts in paths):
-            continue
-        if int(conv.attr("group", 1)) != 1 or any(step != 1 for step in conv.attr("dilations") or ()):
-            continue
-        if conv.attr("auto_pad", b"NOTSET") not in (b"NOTSET", "NOTSET"):
-            continue
-        wide = f"{conv.inputs[1]}/wide"
-        dims = (weight.dims[0], weight.dims[1] // 4, *(size * 2 for size in weight.dims[2:]))
-        attributes = (
-            ("strides", [int(step) * 2 for step in conv.attr("strides") or (1, 1)]),
-            ("pads", [int(pad) * 2 for pad in conv.attr("pads") or (0, 0, 0, 0)]),
-        )
-        edits: tuple[Edit, ...] = (
-            *(Remove(key) for key in slices),
-            Remove(concat.key),
-            Remove(conv.key),
-            Declare(wide, TensorType(weight.dtype, dims), is_weight=True),
-            Insert("Conv", (source, wide, *conv.inputs[2:]), conv.outputs, attributes),
-        )
-        kernel = "x".join(map(str, dims[2:]))
-        title = f"the slices merged with the first convolution: {kernel}, stride {attributes[0][1][0]}"
-        return Focus(tuple(slices.values()), Rewrite(title, "exact", edits))
-    return None
-
-
-def _readers(graph: Graph, nodes: Iterable[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield from graph.readers(node.outputs[0])
-
-
-def _starts(graph: Graph, value: str, slices: dict[str, Node]) -> tuple[str, frozenset[tuple[int, int]]]:
-    """What the slices behind a value, each of every second place along one axis, start from: (axis, start) pairs."""
-    starts: set[tuple[int, int]] = set()
-    while (node := graph.producer(value)) is not None and node.op_type == "Slice" and len(node.inputs) == 5:
-        known = [graph.values.get(name) for name in (node.inputs[1], node.inputs[3], node.inputs[4])]
-        given = [array.reshape(-1).tolist() for array in known if array is not None]
-        if len(given) < 3 or any(step != 2 for step in given[2]) or not {*given[0]} <= {0, 1}:
-            break
-        starts |= {(int(axis) % 4, int(start)) for start, axis in zip(given[0], given[1], strict=True)}
-        slices[node.key] = node
-        value = node.inputs[0]
-    return value, frozenset(starts)
 
 
 def _sliced(graph: Graph, node: Node) -> Iterator[Edit]:

@@ -88,15 +88,18 @@ class Window:
 
 
 def window_of(graph: Graph, node: Node) -> Window | None:
-    """The node as a window over a 4-D map of known shape; None for automatic padding, ceil mode and the like."""
+    """The node as a window over a 4-D map of known shape; None for ceil mode and the like."""
     before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     if not (before.is_known and after.is_known and before.rank == after.rank == 4) or len(node.outputs) > 1:
         return None
-    if node.attr("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or node.attr("ceil_mode", 0):
+    if node.attr("ceil_mode", 0):
         return None
     kernel = kernel_of(graph, node) or list(before.dims[2:])
     numbers = (kernel, node.attr("strides") or (1, 1), node.attr("dilations") or (1, 1))
     pads = node.attr("pads") or (0, 0, 0, 0)
+    placed = node.attr("auto_pad", b"NOTSET")
+    if placed in (b"SAME_UPPER", b"SAME_LOWER") and [len(found) for found in numbers] == [2, 2, 2]:
+        pads = _same(before.dims[2:], after.dims[2:], numbers, upper=placed == b"SAME_UPPER")
     if [len(found) for found in numbers] != [2, 2, 2] or len(pads) != 4:
         return None
     size, stride, dilation = ((int(found[0]), int(found[1])) for found in numbers)
@@ -105,6 +108,18 @@ def window_of(graph: Graph, node: Node) -> Window | None:
     out = after.dims
     whole, result = (n, c, h, w), (out[0], out[1], out[2], out[3])
     return Window(graph, node, size, stride, dilation, (top, left, bottom, right), whole, result)
+
+
+def _same(
+    before: Sequence[int], after: Sequence[int], numbers: Sequence[Sequence[int]], *, upper: bool
+) -> tuple[int, int, int, int]:
+    """The padding that keeps the size, the odd one at the end (upper) or the start."""
+    begin, end = [], []
+    for size, wanted, kernel, stride, dilation in zip(before, after, *numbers, strict=True):
+        total = max(0, (wanted - 1) * stride + (kernel - 1) * dilation + 1 - size)
+        begin.append(total // 2 if upper else total - total // 2)
+        end.append(total - begin[-1])
+    return begin[0], begin[1], end[0], end[1]
 
 
 def with_attributes(window: Window, **changed: object) -> tuple[tuple[str, object], ...]:

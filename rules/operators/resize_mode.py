@@ -86,7 +86,7 @@ def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
     before, after = ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0])
     if before.is_known and after.is_known and any(b % a for a, b in zip(before.dims, after.dims, strict=False) if a):
         sizes = [f"{one.dims[-2]}x{one.dims[-1]}" for one in (before, after)]
-        lines.append(f"{sizes[0]} to {sizes[1]} is no whole factor: choose an input size that needs no resizing.")
+        lines.insert(0, f"{sizes[0]} to {sizes[1]} is no whole factor: choose an input size that needs no resizing.")
     elif not lines and modes:
         by = f" by {', '.join(map(str, scales))}" if scales else ""
         lines.append(f"Resize by what {ctx.device.name} has: {' or '.join(modes)}{by}, if need be in several steps.")

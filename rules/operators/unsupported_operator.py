@@ -16,10 +16,10 @@ stands what the partitions cost that they take part in, and how much of that is 
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
-constant as Gemm; LayerNormalization spelled out; packed heads split on another axis; Focus slices merged with the
-first convolution. It is offered only if the device runs what it introduces; else the finding says that no form is
-known. It is an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info;
-the small ones together are one finding.
+constant as Gemm; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on
+another axis; Focus slices merged with the first convolution. It is offered only if the device runs what it
+introduces; else the finding says that no form is known. It is an error where the operator alone cuts the network, or
+takes 0.5 % of the latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -33,9 +33,10 @@ from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.focus import focus
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import cause, exceeds_rank
-from onnxlint.patterns.rewrites import Rewrite, focus, rewrites
+from onnxlint.patterns.rewrites import Rewrite, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
 

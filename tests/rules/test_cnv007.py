@@ -160,7 +160,19 @@ def test_smaller_kernels_see_as_far() -> None:
     assert (form.safety, form.told) == ("lossy", "2 kernels of 5x5 see as far as one of 9x9")
 
 
-@pytest.mark.parametrize("attributes", ['auto_pad="SAME_UPPER"', "strides=[2,2], dilations=[2,2], pads=[8,8,8,8]"])
+@pytest.mark.parametrize("placed", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize(("kernel", "stride"), [(9, 1), (10, 1), (9, 2), (10, 3)])
+def test_padding_that_keeps_the_size_is_reckoned(placed: str, kernel: int, stride: int) -> None:
+    text = conv(23, kernel, f'auto_pad="{placed}", strides=[{stride},{stride}]')
+    graph = graph_of(text)
+    window = window_of(graph, graph.compute_nodes[0])
+    assert window is not None
+    form = forms(text, most(kernel=7))[TILES]
+    after = derived(weight((8, 4, kernel, kernel)), most(kernel=7), window.pads, (23, 23))
+    assert same_outputs(graph, form.edits, originals, after)
+
+
+@pytest.mark.parametrize("attributes", ["strides=[2,2], dilations=[2,2], pads=[8,8,8,8]"])
 def test_odd_windows_have_no_tiles(attributes: str) -> None:
     graph = graph_of(conv(24, 9, attributes))
     window = window_of(graph, graph.compute_nodes[0])

@@ -14,8 +14,9 @@ from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.finding import Insert
 from onnxlint.graph import Graph
+from onnxlint.patterns.focus import focus
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
-from onnxlint.patterns.rewrites import focus, rewrites
+from onnxlint.patterns.rewrites import rewrites
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import Report, ReportedFinding
 from onnxlint.rule import example_model
@@ -203,3 +204,32 @@ def test_partitions_are_named_with_what_crosses() -> None:
     assert finding.message == "InstanceNormalization leaves x3: in the only partition on the cortex-a53"
     assert finding.details[0].startswith("that partition takes ")
     assert "for 2 tensors (3.14 kB) that cross, and 1 hand-over" in finding.details[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "weights"),
+    [
+        ("y = ReduceL2<axes=[1,2], keepdims=1>(x)", {"axes": [1, 2]}),
+        ("y = ReduceL2<axes=[-1], keepdims=0>(x)", {"axes": [-1]}),
+        ("y = ReduceL2(x)", {}),
+        ("y = Neg(x)", {"minus": -1.0}),
+        ("y = Sum(x, x, x)", {}),
+        ("y = Softmax<axis=2>(x)", {}),
+        ("y = Softmax<axis=1>(x)", {}),
+    ],
+)
+def test_rewrites_compute_the_same(body: str, weights: dict[str, Any]) -> None:
+    graph = text_graph(f"n (float[2,3,4,5] x) => (y) {{ {body} }}")
+    [rewrite] = rewrites(graph, graph.nodes[0])
+
+    def values(name: str, dims: tuple[int, ...], dtype: int) -> np.ndarray[Any, Any]:
+        return np.array(weights[name.rpartition("/")[2]], np.int64 if dtype == 7 else np.float32)
+
+    assert same_outputs(graph, rewrite.edits, values, values)
+
+
+def test_a_softmax_of_three_dims_has_a_form_in_four() -> None:
+    graph = text_graph("n (float[3,4,5] x) => (y) { y = Softmax(x) }")
+    [rewrite] = rewrites(graph, graph.nodes[0])
+    shapes = {"shape4": [1, 3, 4, 5], "shape3": [3, 4, 5]}
+    assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array(shapes[n.rpartition("/")[2]])] * 2)
