@@ -210,7 +210,8 @@ class _Grouping:
             node = graph.node(heapq.heappop(pending)[1])
             if node.key in keys:
                 continue
-            if node.op_type not in allowed or not self.may_join(node, anchor, inside, rules):
+            is_dropped = rules.drops_no_ops and passed_on(self.known, node) is not None
+            if (node.op_type not in allowed and not is_dropped) or not self.may_join(node, anchor, inside, rules):
                 break
             group.append(node)
             keys.add(node.key)

@@ -75,8 +75,9 @@ def _neutral(wanted: int, *, either: bool) -> Callable[[Known, Node], str | None
             value = known.value(node.inputs[index])
             if value is None or value.size != 1 or value.item() != wanted or not other:
                 continue
+            writer = known.graph.producer(node.inputs[index])
             # zeros or ones that are stored as a tensor are a bias or a scale that was not trained yet
-            if value.ndim and known.graph.producer(node.inputs[index]) is None:
+            if value.ndim and (writer is None or writer.op_type != "Constant"):
                 continue
             rank = known.graph.type_of(other).rank
             if rank is not None and value.ndim <= rank:

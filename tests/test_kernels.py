@@ -124,3 +124,11 @@ def test_attention_is_one_kernel_whatever_is_done_to_its_scores() -> None:
 def test_attention_whose_scores_are_read_elsewhere_is_not() -> None:
     assert "Softmax" in attention(outputs=("y", "p"))
     assert "Softmax" in attention(NODE("Relu", ["s"], ["t"]))
+
+
+def test_an_activation_joins_its_convolution_through_what_does_nothing() -> None:
+    nodes = [CONV, NODE("Pad", ["c", "none"], ["p"]), NODE("Relu", ["p"], ["y"])]
+    tensors = (W, constant("none", [0] * 8))
+    assert labels(nodes, ["y"], tensors=tensors) == ["Conv+Pad+Relu"]
+    assert labels(nodes, ["y"], "rk3588", tensors) == ["Conv", "Pad", "Relu"]
+    assert labels([NODE("Pad", ["x", "none"], ["p"]), NODE("Relu", ["p"], ["y"])], ["y"], tensors=tensors) == ["Relu"]
