@@ -11,6 +11,7 @@ from rich.console import Console
 
 from onnxlint.api import lint
 from onnxlint.device import load_device, profile_names
+from onnxlint.gate import BUDGET_RULES
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import installed_rules
 from onnxlint.rule import LoadedRule
@@ -28,6 +29,7 @@ FAMILIES = [
     "pruning",
     "hygiene",
     "memory",
+    "budget",
 ]
 
 
@@ -52,7 +54,7 @@ def rules_table(link: Callable[..., str] = lambda rule: f"rules/README.md#{rule.
 
 
 def by_family() -> list[LoadedRule]:
-    return sorted(installed_rules(), key=lambda rule: (FAMILIES.index(rule.family), rule.code))
+    return sorted((*installed_rules(), *BUDGET_RULES), key=lambda rule: (FAMILIES.index(rule.family), rule.code))
 
 
 def devices_table() -> str:

@@ -62,11 +62,12 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 def _foldable(graph: Graph, *, is_static: bool) -> _Found:
     """What may be replaced by its result, and the Constants that serve nothing else; last readers come first."""
+    known = _computable(graph, is_static=is_static)
     gone: set[str] = set()
     work: list[Node] = []
     edits: list[Edit] = []
     for node in reversed(graph.nodes):
-        if node.role == "compute" or (node.role == "shape" and not is_static) or node.bodies:
+        if node.key not in known:
             continue
         read_elsewhere = [
             name
@@ -86,13 +87,29 @@ def _foldable(graph: Graph, *, is_static: bool) -> _Found:
     return _Found(work[::-1], tuple(edits))
 
 
+def _computable(graph: Graph, *, is_static: bool) -> set[str]:
+    """The nodes whose results are known before the first run: made of weights, or of sizes that are all fixed."""
+    values, keys = set(graph.weights), set()
+    for node in graph.nodes:
+        if node.role == "compute" or (node.role == "shape" and not is_static) or node.bodies:
+            continue
+        if node.op_type in ("Shape", "Size") and not node.domain:
+            is_known = bool(node.inputs) and graph.type_of(node.inputs[0]).is_known
+        else:
+            is_known = values.issuperset(name for name in node.inputs if name)
+        if is_known:
+            values.update(node.outputs)
+            keys.add(node.key)
+    return keys
+
+
 def _is_worth_storing(graph: Graph, node: Node) -> bool:
     """Every result has a known size, and is small or no larger than what it is made of."""
     outs = [graph.type_of(name) for name in node.outputs if name]
     if not outs or not all(known.is_known and dtype_bits(known.dtype) for known in outs):
         return False
     if node.op_type in ("Shape", "Size"):
-        return graph.type_of(node.inputs[0]).is_known
+        return True
     made = sum(known.elements * dtype_bits(known.dtype) // 8 for known in outs)
     ins = [graph.type_of(name) for name in node.inputs if name]
     given = sum(known.elements * dtype_bits(known.dtype) // 8 for known in ins if known.is_known)

@@ -15,7 +15,7 @@ from onnx import helper
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
-from onnxlint.registry import installed_rules
+from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
 
@@ -103,6 +103,21 @@ def test_the_same_constant_twice_is_the_same() -> None:
     assert finding.nodes == ("b", "d")
     nodes[5] = NODE("Softmax", ["b"], ["d"], axis=0)
     assert found_in(built(nodes, tensors=()), "GRF005", "generic")[0].nodes == ("b",)
+
+
+def test_sizes_that_data_decides_are_no_constants() -> None:
+    nodes = [
+        NODE("NonZero", ["x"], ["places"]),
+        NODE("Shape", ["places"], ["size"]),
+        NODE("Cast", ["size"], ["y"], to=1),
+        NODE("Shape", ["x"], ["fixed"]),
+        NODE("Cast", ["fixed"], ["f"], to=1),
+        NODE("Add", ["x", "f"], ["z"]),
+    ]
+    proto = model(nodes, [value("x", [2, 2])], ["y", "z"])
+    context = Context(Analysis(read_model(proto, Settings()).graph, target_for(load_device("generic"))))
+    (finding,) = find_rule(installed_rules(), "GRF003").check(context)
+    assert finding.nodes == ("fixed", "f")
 
 
 @pytest.mark.parametrize("op", ["RandomNormalLike", "RandomUniformLike", "Bernoulli"])
