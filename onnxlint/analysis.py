@@ -166,10 +166,11 @@ class Analysis:
         if memory is None:
             return 0.0
         own = [i for i, kernel in enumerate(self.kernels) if not kernel.on_host and not kernel.is_free]
-        total, room = sum(self.kernel_costs[i].weight_bytes for i in own), memory.kib * 1024
+        total = sum(self.kernel_costs[i].weight_bytes for i in own)
+        room = memory.room_bytes(len(own))
         if memory.reload == "all":
             return float(total > room or (memory.kernels is not None and len(own) > memory.kernels))
-        return max(0.0, 1 - room / total) if total else 0.0
+        return min(1.0, max(0.0, 1 - room / total)) if total else 0.0
 
     @property
     def _has_memory(self) -> bool:

@@ -162,14 +162,20 @@ class WeightMemory(_Strict, frozen=True, kw_only=True):
 
     What is beyond is loaded at every run, once for a batch: the weights that are left over (`reload = "rest"`), or all
     of them, because a network that doesn't fit is cut into contexts that replace each other (`reload = "all"`). The
-    latter happens too where there are more than `kernels` kernels, if that is stated.
+    latter happens too where there are more than `kernels` kernels, if that is stated. Each kernel takes `kernel_kib`
+    of the memory for its buffers.
     """
 
     kib: Positive
+    kernel_kib: NonNegative = 0.0
     kernels: Positive | None = None
     reload: Literal["rest", "all"]
     trust: Trust
     source: Text
+
+    def room_bytes(self, kernels: int) -> float:
+        """Bytes of weights that it keeps beside the buffers of so many kernels."""
+        return max(0.0, self.kib - self.kernel_kib * kernels) * 1024
 
 
 class Transfer(_Strict, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         return
     pairs = zip(analysis.kernels, analysis.kernel_costs, strict=True)
     own = [(kernel, cost.weight_bytes) for kernel, cost in pairs if not kernel.on_host and not kernel.is_free]
-    total, room = sum(taken for _, taken in own), memory.kib * 1024
+    total, room = sum(taken for _, taken in own), memory.room_bytes(len(own))
     has_too_many = memory.kernels is not None and len(own) > memory.kernels
     if total <= room and not has_too_many:
         return
@@ -48,7 +48,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     held = sum(taken for _, taken in largest)
     part = percent(held / total) if total else "0 %"
     excess = f"{size(total - room)} of weights must go" if total > room else f"At most {memory.kernels:.0f} kernels fit"
-    chips = -(-total // int(room))
+    chips = -(-total // int(room)) if room >= 1 else 0
     split = f", or the model split over {chips} chips" if memory.reload == "rest" and 1 < chips <= _CHIPS else ""
     yield Finding(
         message=f"{size(total)} of weights, where {size(room)} stay on the chip: {what} at every run, "

@@ -185,10 +185,10 @@ VALID = [
     Valid(_SWISH, device="t4"),
     Valid(_SWISH, device="rk3588"),
     Valid(_SILU, device="rk3588"),
+    Valid(_SILU, device="x5"),
     Valid("relu (float[1,64,56,56] x) => (float[1,64,56,56] y) { y = Relu(x) }", device="hi3519"),
 ]
 INVALID = [
     Invalid(_SWISH, device="hi3519", severity="error"),
     Invalid(_SILU, device="x3", severity="error"),
-    Invalid(_SILU, device="x5"),
 ]
