@@ -36,13 +36,13 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
     if name == "ReduceL2":
         yield from _root_of_squares(graph, node)
     if name == "Neg":
-        minus = f"{out}/minus"
-        edits = (
-            gone,
-            Declare(minus, TensorType(known.dtype, ()), is_weight=True),
-            Insert("Mul", (first, minus), (out,)),
-        )
-        yield Rewrite("Neg as Mul by -1", "exact", edits)
+        yield Rewrite("Neg as Mul by -1", "exact", (gone, *_negated(graph, first, out, out)))
+    if name == "Sub" and len(node.inputs) == 2 and not graph.is_constant(node.inputs[1]):
+        added = Insert("Add", (first, f"{out}/negated"), (out,))
+        edits = (gone, *_negated(graph, node.inputs[1], f"{out}/negated", out), added)
+        yield Rewrite("Sub as Mul by -1 and Add", "exact", edits)
+    if name == "Split" and all(graph.type_of(part).is_known for part in node.outputs):
+        yield Rewrite("Split as a Slice for each part", "exact", (gone, *_slices(graph, node)))
     if name == "Sum" and len(node.inputs) > 1:
         yield Rewrite("Sum as Add", "exact", (gone, *_added(graph, node)))
     if name in ("Softmax", "LogSoftmax"):
@@ -59,6 +59,22 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
+
+
+def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:
+    known, minus = graph.type_of(value), f"{prefix}/minus"
+    yield Declare(minus, TensorType(known.dtype, ()), is_weight=True)
+    yield Declare(result, known)
+    yield Insert("Mul", (value, minus), (result,))
+
+
+def _slices(graph: Graph, node: Node) -> Iterator[Edit]:
+    """One Slice along the axis for each part of a Split that is read."""
+    for part in filter(None, node.outputs):
+        limits = tuple(f"{part}/{word}" for word in ("starts", "ends", "axes"))
+        for limit in limits:
+            yield Declare(limit, TensorType(INT64, (1,)), is_weight=True)
+        yield Insert("Slice", (node.inputs[0], *limits), (part,))
 
 
 def _root_of_squares(graph: Graph, node: Node) -> Iterator[Rewrite]:

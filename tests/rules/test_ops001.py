@@ -214,13 +214,14 @@ def test_partitions_are_named_with_what_crosses() -> None:
         ("y = ReduceL2(x)", {}),
         ("y = Neg(x)", {"minus": -1.0}),
         ("y = Sum(x, x, x)", {}),
+        ("r = Relu(x) y = Sub(x, r)", {"minus": -1.0}),
         ("y = Softmax<axis=2>(x)", {}),
         ("y = Softmax<axis=1>(x)", {}),
     ],
 )
 def test_rewrites_compute_the_same(body: str, weights: dict[str, Any]) -> None:
     graph = text_graph(f"n (float[2,3,4,5] x) => (y) {{ {body} }}")
-    [rewrite] = rewrites(graph, graph.nodes[0])
+    [rewrite] = rewrites(graph, graph.nodes[-1])
 
     def values(name: str, dims: tuple[int, ...], dtype: int) -> np.ndarray[Any, Any]:
         return np.array(weights[name.rpartition("/")[2]], np.int64 if dtype == 7 else np.float32)
@@ -233,3 +234,11 @@ def test_a_softmax_of_three_dims_has_a_form_in_four() -> None:
     [rewrite] = rewrites(graph, graph.nodes[0])
     shapes = {"shape4": [1, 3, 4, 5], "shape3": [3, 4, 5]}
     assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array(shapes[n.rpartition("/")[2]])] * 2)
+
+
+def test_a_split_is_as_many_slices() -> None:
+    text = """n (float[2,8,4,5] x) => (a, b) <int64[2] sizes = {3, 5}> { a, b = Split<axis=1>(x, sizes) }"""
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[0])
+    limits = {"a/starts": 0, "a/ends": 3, "b/starts": 3, "b/ends": 8, "a/axes": 1, "b/axes": 1}
+    assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array([limits[n]])] * 2)
