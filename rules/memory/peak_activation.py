@@ -34,6 +34,8 @@ _NEAR, _GAIN, _SHOWN = 0.5, 0.95, 5
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding: for the memory at large if it is short, else for that on the chip if another order fits there."""
+    if not ctx.analysis.kernels:
+        return
     device, peak = ctx.device, activation_peak(ctx.analysis)
     weights = sum(cost.weight_bytes for cost in ctx.analysis.kernel_costs)
     memory = (device.memory_mib.value or 0.0) * 2**20 if device.memory_mib is not None else 0.0

@@ -50,6 +50,11 @@ def test_a_device_that_is_too_small_is_an_error_and_half_full_an_info() -> None:
     assert found_in(side_by_side(8, 1024), "MEM001", "rk3588") == []  # its memory is not stated
 
 
+def test_a_graph_without_work_has_no_peak_to_name() -> None:
+    proto = model([], [value("x", [1 << 20, 1 << 12])], ["x"])
+    assert found_in(proto, "MEM001", "cortex-a53") == []
+
+
 def test_on_the_chip_only_an_order_that_fits_is_worth_a_word() -> None:
     (found,) = found_in(side_by_side(4, 40), "MEM001", "ethos-u65")
     assert found.severity == "info"
