@@ -64,7 +64,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         macs[name] += conv.macs
     whole, total = sum(time.values()), sum(macs.values())
     others = time["conv"] + time["pointwise"]
-    if others < _LEAST_SHARE * max(whole, ctx.total_s) or macs["conv3x3"] < _LEAST_DENSE * total:
+    if others < _LEAST_SHARE * max(whole, ctx.total_s) or macs["conv3x3"] < max(1, _LEAST_DENSE * total):
         return
     dense = macs["conv3x3"] / time["conv3x3"]
     density = (total - macs["conv3x3"]) / others / dense
