@@ -103,3 +103,15 @@ def test_every_published_row_names_a_device_and_its_source() -> None:
             assert float(row["latency_ms"]) > 0
             assert row["source"]
             assert row["use"] in ("fit", "bound", "check")
+
+
+def test_the_accuracy_table_speaks_of_the_profiles_as_they_are() -> None:
+    with (BENCHMARKS / "accuracy_of_profiles.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) >= 10
+    for line in lines:
+        attainable = load_device(line["device"]).attainable
+        assert attainable.trust == "fitted", line["device"]
+        assert attainable.fitted_on == int(line["rows"]), line["device"]
+        assert 0 < float(line["median_error_in_sample"]) < 1
+        assert bool(line["spearman_left_out"]) == (int(line["rows"]) >= 20)

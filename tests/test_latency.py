@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from onnxlint.analysis import Analysis, target_for
-from onnxlint.device import Device, load_device
+from onnxlint.describe import totals
+from onnxlint.device import Device, WeightMemory, load_device
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
@@ -142,3 +143,61 @@ def test_the_peak_of_a_quantized_model_is_that_of_integers() -> None:
     device = load_device("cortex-a76")
     assert analyze(_FLOAT, device).peak_ops_per_s == device.peak_ops_per_s("fp32")
     assert analyze(_QDQ, device).peak_ops_per_s == device.peak_ops_per_s("int8")
+
+
+TWO_LAYERS = """g (float[1,64] x) => (float[1,8] y) <float[64,64] w, float[64,8] v>
+{ a = MatMul(x, w) y = MatMul(a, v) }"""
+
+
+def with_memory(kib: float, **changes: object) -> Device:
+    """`plain_device` with a weight memory whose rest arrives at 0.1 GB/s, 5 µs a kernel of a network that is cut."""
+    plain = plain_device()
+    sets = [msgspec.structs.replace(plain.attainable.sets[0], stream_gb_per_s=0.1, switch_us=5.0)]
+    memory = WeightMemory(kib=kib, **{"reload": "rest", "trust": "assumed", "source": "made up", **changes})
+    return plain_device(
+        weight_memory=memory, attainable=msgspec.structs.replace(plain.attainable, sets=sets, spread=1.0)
+    )
+
+
+def test_weights_that_stay_on_the_chip_do_not_move() -> None:
+    activations = 4 * (64 + 64 + 64 + 8)
+    assert analyze(TWO_LAYERS, with_memory(1024)).total[0] == pytest.approx(20e-6 + activations / 1e9)
+
+
+def test_what_is_over_arrives_at_every_run() -> None:
+    weights = 4 * (64 * 64 + 64 * 8)
+    fits, half = (analyze(TWO_LAYERS, with_memory(kib)).total[0] for kib in (1024, weights / 2048))
+    assert half - fits == pytest.approx(weights / 2 / 0.1e9)
+
+
+@pytest.mark.parametrize("changes", [{}, {"kernels": 1.0}, {"kernel_kib": 600.0}])
+def test_a_network_that_is_cut_loads_all_its_weights(changes: dict[str, float]) -> None:
+    weights = 4 * (64 * 64 + 64 * 8)
+    fits = analyze(TWO_LAYERS, with_memory(1024, reload="all")).total[0]
+    cut = analyze(TWO_LAYERS, with_memory(1024 if changes else 1, reload="all", **changes)).total[0]
+    assert cut - fits == pytest.approx(weights / 0.1e9 + 2 * 5e-6)
+
+
+def test_weights_are_loaded_once_for_a_batch() -> None:
+    model = read_model(example_model(TWO_LAYERS), Settings())
+    device, room = with_memory(1, reload="all"), with_memory(1024, reload="all")
+    extra = [
+        (
+            Analysis(model.graph, target_for(device, None, n)).total
+            - Analysis(model.graph, target_for(room, None, n)).total
+        )
+        for n in (1, 8)
+    ]
+    assert extra[0] == pytest.approx(extra[1])
+
+
+def test_a_pipeline_starts_its_kernels_for_every_sample_and_hides_what_precedes_a_run() -> None:
+    plain = plain_device()
+    sets = [msgspec.structs.replace(plain.attainable.sets[0], run_us=100.0)]
+    device = plain_device(pipelined=True, attainable=msgspec.structs.replace(plain.attainable, sets=sets))
+    model = read_model(example_model(TWO_LAYERS), Settings())
+    eight = Analysis(model.graph, target_for(device, None, 8))
+    assert eight.total[0] > 8 * 2 * 10e-6 + 100e-6
+    found = totals(eight)
+    assert found.interval_s == pytest.approx(found.latency_s - 100e-6)
+    assert found.throughput_fps == pytest.approx(8 / found.interval_s)
