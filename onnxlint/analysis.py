@@ -116,6 +116,8 @@ class Analysis:
         if streams and self._streamed_share:
             cut = memory is not None and memory.reload == "all"
             load = replace(load, streamed_bytes=cost.weight_bytes * self._streamed_share, switches=int(cut))
+        if factor != 1:
+            load = replace(load, converted_bytes=load.converted_bytes * factor)
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))

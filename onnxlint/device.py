@@ -197,8 +197,9 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     input's shape. `drops_no_ops`: every operator that hands its input on unchanged is left out (a Slice of everything,
     a Cast to the same type, ×1); not given where nobody published it. `by_operator`: an epilogue of its own for one
     operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant
-    alone (an Add also as the one residual), and one of `second_pass` goes over the result once more. `groups`:
-    structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
+    alone (an Add also as the one residual), and the result of one of `second_pass` is gone over once more (also of a
+    convolution: frameworks run the BatchNorm that exports fold into it). `groups`: structures of operators that are
+    one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []

@@ -104,10 +104,9 @@ def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[
     graph, fusion = costs.graph, device.fusion
     if kernel.main.op_type not in ANCHORS:
         return 0.0
-    behind = kernel.nodes[1:]
     passes = sum(
         2.0 * costs.bytes(n.outputs[0], _elements(graph, n.outputs[0]))
-        for n in behind
+        for n in kernel.nodes
         if n.op_type in fusion.second_pass
     )
     _, depth, positions = sides

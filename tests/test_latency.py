@@ -201,3 +201,12 @@ def test_a_pipeline_starts_its_kernels_for_every_sample_and_hides_what_precedes_
     found = totals(eight)
     assert found.interval_s == pytest.approx(found.latency_s - 100e-6)
     assert found.throughput_fps == pytest.approx(8 / found.interval_s)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_result_of_a_convolution_may_be_gone_over_once_more_for_each_sample(batch: int) -> None:
+    model = read_model(example_model(POINTWISE), Settings())
+    plain = plain_device()
+    again = msgspec.structs.replace(plain, fusion=msgspec.structs.replace(plain.fusion, second_pass=["Conv"]))
+    once, twice = (Analysis(model.graph, target_for(device, batch_factor=batch)).total[0] for device in (plain, again))
+    assert twice - once == pytest.approx(batch * 2 * 4 * 48 * 100 / 1e9)

@@ -1,7 +1,8 @@
 """What the fitting scripts share: published rows, the engine evaluated for many parameter sets at once, TOML blocks.
 
 A published row is one network on one device: milliseconds for one batch with what was run and who says so. `measured`
-is "latency" or, for a pipelined device or several threads, "interval": the time from one result to the next. A network
+is "latency" or, for a pipelined device or several threads, "interval": the time from one result to the next; `family`
+is given where the network's name does not tell it (timm's: the file that defines it). A network
 is one of the zoo, a variant of this folder, or `timm:NAME`, read from a folder of exports (export_timm.py).
 Every fit goes through the package's own kernels and roofline, so that what is fitted is what is later predicted.
 """
@@ -39,6 +40,7 @@ EXPORTS = Path(os.environ.get("ONNXLINT_TIMM_EXPORTS", FOLDER / "timm"))
 PROFILES = FOLDER.parent.parent / "device_profiles"
 BEGIN, END = "# sets: written by tests/benchmarks/{script}", "# end of sets"
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Row:
     notes: str
     batch: int = 1
     measured: str = "latency"
+    family: str = ""
 
 
 def rows(*names: str) -> list[Row]:
@@ -102,6 +105,14 @@ def family(network: str) -> str:
 
 
 OPTIONAL = ("view_us", "run_us", "switch_us")  # left out of a profile where they are nothing
+
+
+@cache
+def pooled(rows: tuple[tuple[str, str, Precision, int], ...]) -> tuple[list[Load], Indices]:
+    """The different loads of these rows' engines, and where each row's kernels are among them, row after row."""
+    places: dict[Load, int] = {}
+    found = [places.setdefault(load, len(places)) for row in rows for load in engine(*row).loads]
+    return list(places), np.array(found)
 
 
 def replaced(chosen: ParameterSet, **changes: float) -> ParameterSet:
