@@ -194,7 +194,12 @@ def _unary(function: Callable[[Array], Array]) -> Callable[[Node, list[Array | N
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> Callable[[Node, list[Array | None]], Array]:
-    return lambda node, given: function(given[0], given[1])  # type: ignore[arg-type]
+    def pair(node: Node, given: list[Array | None]) -> Array:
+        if len(given) != 2:  # Min and Max take any number
+            raise TypeError
+        return function(given[0], given[1])  # type: ignore[arg-type]
+
+    return pair
 
 
 def _hard_sigmoid(node: Node, given: list[Array | None]) -> Array:
