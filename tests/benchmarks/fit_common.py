@@ -91,14 +91,20 @@ FAMILY_WORDS = {
     "regnet": "regnet", "efficientformer": "efficientformer", "efficientvit": "vit", "repvit": "repvit",
     "fastvit": "fastvit", "swin": "vit", "vit": "vit", "deit": "vit", "clip": "vit", "convnext": "convnext",
     "edgenext": "edgenext", "fasternet": "fasternet", "ghost": "ghostnet", "resmlp": "resmlp", "yolo": "yolo",
-    "fcn": "fcn", "dncnn": "dense pixels", "espcn": "dense pixels", "g1_": "G1", "g2_": "G2", "g3_": "G3", "g4_": "G4",
+    "dncnn": "dense pixels", "espcn": "dense pixels", "g1_": "G1", "g2_": "G2", "g3_": "G3", "g4_": "G4",
 }  # fmt: skip
 
 
 def family(network: str) -> str:
-    """The network's family; RepVGG and SSD of MobileNet are their own, YOLO's releases three of them."""
+    """The network's family; RepVGG, FCN and SSD of MobileNet are their own, YOLO's releases three of them."""
     name = network.removeprefix(PREFIX)
-    for word, found in (("repvgg", "repvgg"), ("ssd", "ssd"), ("yolo_v1", "yolo v10, 11"), ("yolo_v8", "yolo v8")):
+    for word, found in (
+        ("repvgg", "repvgg"),
+        ("ssd", "ssd"),
+        ("fcn", "fcn"),
+        ("yolo_v1", "yolo v10, 11"),
+        ("yolo_v8", "yolo v8"),
+    ):
         if word in name:
             return found
     return next((found for word, found in FAMILY_WORDS.items() if word in name), name)

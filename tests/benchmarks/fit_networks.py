@@ -119,6 +119,26 @@ def fcn8_resnet18() -> onnx.ModelProto:
     return b.finish(b.add(b.upsample(b.add(b.upsample(scores[2]), scores[1])), scores[0]))
 
 
+def fcn_resnet50_d8() -> onnx.ModelProto:
+    """OpenMMLab's FCN of ResNet-50-D8 at 512×1024 (197.9 GMAC): the last two stages dilated, three 3×3 in the head."""
+    b = YoloBuilder("fcn_resnet50_d8")
+    x = b.input("input", (3, 512, 1024))
+    for channels, stride in ((32, 2), (32, 1), (64, 1)):
+        x = b.relu(b.conv_bn(x, channels, 3, stride=stride))
+    x = b.max_pool(x, 3, 2, padding=1)
+    for stage, repeats in enumerate(DEPTHS[50]):
+        for unit in range(repeats):
+            width, stride = 64 << stage, 2 if (stage, unit) == (1, 0) else 1
+            dilation = (1, 1, 2, 4)[stage] if unit else (1, 1, 1, 2)[stage]
+            y = b.relu(b.conv_bn(x, width, 1))
+            y = b.relu(b.conv_bn(y, width, 3, stride=stride, dilation=dilation))
+            y = b.conv_bn(y, width * 4, 1)
+            x = b.relu(b.add(y, b.conv_bn(x, width * 4, 1, stride=stride) if unit == 0 else x))
+    y = b.relu(b.conv_bn(b.relu(b.conv_bn(x, 512, 3)), 512, 3))
+    x = b.conv(b.relu(b.conv_bn(b.concat([x, y]), 512, 3)), 19, 1, bias=True)
+    return b.finish(b.upsample(b.upsample(b.upsample(x))))
+
+
 def _basic_stages(b: NetworkBuilder, x: str) -> list[str]:
     """The four stages of ResNet-18."""
     levels = []
@@ -223,6 +243,7 @@ VARIANTS: dict[str, Callable[[], onnx.ModelProto]] = {
     "googlenet_caffe": googlenet_caffe,
     "resnet18_218x178": resnet18_portrait,
     "fcn8_resnet18": fcn8_resnet18,
+    "fcn_resnet50_d8": fcn_resnet50_d8,
     "mobilenet_v1_120": mobilenet_v1_120,
     "mobilenet_v3_large_opset13": partial(mobilenet_v3, "large", opset=13),
     "mobilenet_v2_1_4": partial(mobilenet_v2, 1.4),

@@ -158,7 +158,7 @@ FITS = (
     Fit(
         "t4",
         ("mmdeploy",),
-        GPU,
+        GPU | {"conv": (0.5, 0.4)},
         "mmdeploy, TensorRT, batch 1",
         # the ratio of the fp32 peaks, of the bandwidths, and launches at a higher clock
         kin="a4000",
