@@ -116,6 +116,8 @@ class Walk:
         inputs = [self.types.get(name) for name in node.inputs]
         if node.domain == "" and node.outputs and node.outputs[0]:
             values = [self.values.get(name) for name in node.inputs]
+            while values and not node.inputs[len(values) - 1]:
+                values.pop()  # an input left out is none, not one of unknown value
             value = evaluate(node.op_type, node.version, node.attributes, values, inputs)
             if value is not None:
                 self._set_value(node.outputs[0], value)

@@ -215,6 +215,11 @@ def _tile(call: _Call) -> Array | None:
     return None if call[0].size * math.prod(repeats) > MAX_ELEMENTS else np.tile(call[0], repeats)
 
 
+def _clip(call: _Call) -> Array:
+    low, high = (call[i] if call.has(i) else call.attr(name) for i, name in ((1, "min"), (2, "max")))
+    return np.asarray(np.clip(call[0], low, high), dtype=call[0].dtype)
+
+
 def _reduce(function: Callable[..., Any]) -> Callable[[_Call], Array]:
     def reduced(call: _Call) -> Array:
         axes = call.ints("axes", 1)
@@ -271,6 +276,7 @@ _FUNCTIONS: dict[str, Callable[[_Call], Array | None]] = {
     "Abs": _unary(np.abs),
     "Floor": _unary(np.floor),
     "Ceil": _unary(np.ceil),
+    "Clip": _clip,
     "Round": _unary(np.round),
     "Sqrt": _unary(np.sqrt),
     "Sign": _unary(np.sign),

@@ -129,3 +129,15 @@ def test_sparse_and_half_initializers_have_types() -> None:
         [weight("w", 4, 5, dtype="f2")],
     )
     assert str(analyse(proto).graph.type_of("y")) == "float16[2x5]"
+
+
+def test_padding_is_known_though_a_clip_of_its_pads_leaves_a_bound_out() -> None:
+    """TensorFlow's SAME padding as PyTorch exports it: the pads are clipped from below alone."""
+    nodes = [
+        NODE("Clip", ["size", "zero", ""], ["clipped"]),
+        NODE("Cast", ["clipped"], ["each"], to=TensorProto.INT64),
+        NODE("Concat", ["none", "each", "each", "none", "each", "each"], ["pads"], axis=0),
+        NODE("Pad", ["x", "pads"], ["y"]),
+    ]
+    given = [constant("size", [1.0], "float32"), constant("zero", 0.0, "float32"), constant("none", [0, 0])]
+    assert types(model(nodes, [value("x", [1, 3, 8, 8])], ["y"], given)) == {"y": (1, 3, 10, 10)}
