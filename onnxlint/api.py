@@ -30,10 +30,13 @@ def lint(path: str | Path, device: str = "generic", settings: Settings | None = 
     profile = load_device(device)
     try:
         loaded = load(path, settings.max_file_mb)
-        model = read_model(loaded.proto, settings, str(path), loaded.notes, loaded.problems)
+        model = read_model(loaded.proto, settings, str(path), loaded.notes, loaded.problems, loaded)
     except LoadError as error:
         return unreadable(str(path), str(error))
-    return lint_graph(model, profile, rules, settings)
+    try:
+        return lint_graph(model, profile, rules, settings)
+    finally:
+        model.weights.close()
 
 
 def lint_model(proto: onnx.ModelProto, device: str = "generic", settings: Settings | None = None) -> Report:

@@ -14,6 +14,7 @@ from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import DeviceInfo, Layer, ModelInfo, ReportedFinding, Totals, ValueInfo, Verdict
 from onnxlint.tensor import dtype_name
 from onnxlint.unused import NOTHING, Unused
+from onnxlint.weights import NO_WEIGHTS, WeightValues
 
 _MAX_REASONS = 8
 
@@ -30,6 +31,7 @@ class ReadModel:
     notes: tuple[str, ...]
     incomplete: tuple[str, ...]
     unused: Unused = NOTHING
+    weights: WeightValues = NO_WEIGHTS
 
 
 def model_info(model: ReadModel, analysis: Analysis) -> ModelInfo:

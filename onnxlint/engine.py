@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import onnx
 
@@ -14,6 +15,7 @@ from onnxlint.device import Device
 from onnxlint.finding import SEVERITIES
 from onnxlint.gate import budget_findings, exit_code
 from onnxlint.graph_builder import build_graph
+from onnxlint.load import LoadedModel
 from onnxlint.pricing import priced_findings
 from onnxlint.report import ModelInfo, Report, Summary, Tool
 from onnxlint.rule import Context, LoadedRule
@@ -21,6 +23,7 @@ from onnxlint.scope import opsets, read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
 from onnxlint.unused import find_unused
+from onnxlint.weights import WeightValues, weight_values
 
 TOOL = Tool("onnxlint", __version__)
 
@@ -31,8 +34,12 @@ def read_model(
     path: str = "",
     notes: Sequence[str] = (),
     problems: Sequence[str] = (),
+    source: LoadedModel | None = None,
 ) -> ReadModel:
-    """Resolve names, bind dims, infer shapes; `problems` of reading are handed on; raises LoadError, BindingError."""
+    """Resolve names, bind dims, infer shapes; `problems` of reading are handed on; raises LoadError, BindingError.
+
+    `source` is the file whose large tensors were left out of `proto`: their values are read from there if need be.
+    """
     definition = read_graph(proto)
     bound = bind(definition, settings.bindings)
     shapes = infer(proto, definition, bound, settings.limits)
@@ -44,7 +51,8 @@ def read_model(
         loops = len(graph.uncounted_loops)
         incomplete.append(f"how often {loops} {'loop runs' if loops == 1 else 'loops run'} is data: counted as once")
     imports, unused = opsets(proto.opset_import), find_unused(proto)
-    return ReadModel(path, proto.ir_version, imports, graph, bound, tuple(notes), tuple(incomplete), unused)
+    weights = weight_values(definition, graph, settings.weights, source)
+    return ReadModel(path, proto.ir_version, imports, graph, bound, tuple(notes), tuple(incomplete), unused, weights)
 
 
 def lint_graph(
@@ -61,7 +69,10 @@ def lint_graph(
     """
     target = target_for(device, settings.precision, model.bound.batch_factor)
     analysis = Analysis(model.graph, target)
-    findings, problems = priced_findings(Context(analysis, model.bound.assumed, model.unused), rules, settings)
+    rules, not_run = _runnable(rules, model.weights)
+    context = Context(analysis, model.bound.assumed, model.unused, model.weights)
+    findings, problems = priced_findings(context, rules, settings)
+    notes = tuple(filter(None, (*model.notes, not_run, model.weights.note())))
     if analysis.unknown_nodes:
         problems.append(f"{len(analysis.unknown_nodes)} nodes have no known cost: they are in no total")
     incomplete = (*model.incomplete, *problems)
@@ -71,7 +82,7 @@ def lint_graph(
     shown = [finding for finding in findings if not finding.hidden]
     return Report(
         tool=TOOL,
-        model=describe.model_info(model, analysis),
+        model=describe.model_info(replace(model, notes=notes), analysis),
         device=describe.device_info(analysis),
         verdict=describe.verdict(analysis, findings),
         totals=totals,
@@ -85,6 +96,15 @@ def lint_graph(
         incomplete=incomplete,
         exit_code=exit_code([finding.severity for finding in findings], incomplete, len(broken), settings),
     )
+
+
+def _runnable(rules: Sequence[LoadedRule], weights: WeightValues) -> tuple[Sequence[LoadedRule], str]:
+    """The rules that can run, and what must be said of those that need values which are not read."""
+    without = [rule.code for rule in rules if rule.rule.needs_weights] if weights.why_not else []
+    if not without:
+        return rules, ""
+    names = ", ".join(sorted(without))
+    return [rule for rule in rules if not rule.rule.needs_weights], f"not run: {names} ({weights.why_not})"
 
 
 def unreadable(path: str, error: str) -> Report:

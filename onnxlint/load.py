@@ -43,7 +43,7 @@ class LoadedModel:
     """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire).
 
     `identity` tells the file that was read from one put in its place later; None for a model from standard input,
-    of which `sha256` is known at once. `problems` are of its external data.
+    of which `sha256` is known at once and `data` is all of it. `problems` are of its external data.
     """
 
     path: str
@@ -53,6 +53,7 @@ class LoadedModel:
     identity: tuple[int, ...] | None = None
     sha256: str | None = None
     problems: tuple[str, ...] = ()
+    data: bytes | None = None
 
 
 def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
@@ -97,7 +98,7 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
     digest = hashlib.sha256(data).hexdigest()
     said = external_data(proto, None)
     notes = (*_opset_notes(proto), *said.notes)
-    return LoadedModel(STDIN, len(data), proto, notes, sha256=digest, problems=tuple(said.problems))
+    return LoadedModel(STDIN, len(data), proto, notes, sha256=digest, problems=tuple(said.problems), data=data)
 
 
 def open_regular(path: str) -> int:

@@ -85,6 +85,14 @@ class MeasureFormat(StrEnum):
     plot = "plot"
 
 
+class Weights(StrEnum):
+    """Whether the weights' values are read."""
+
+    auto = "auto"
+    never = "never"
+    always = "always"
+
+
 def one_of(choices: type[Enum]) -> str:
     """`a|b|c`."""
     return "|".join(str(choice.value) for choice in choices)
@@ -120,6 +128,10 @@ MemoryOption = Annotated[
 ]
 FileOption = Annotated[
     int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
+]
+WeightsOption = Annotated[
+    Weights,
+    typer.Option(help="Read weights' values for the rules that need them.", metavar=one_of(Weights)),
 ]
 ImpactOption = Annotated[
     float,

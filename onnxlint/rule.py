@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 
+import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis
@@ -18,6 +19,8 @@ from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
 from onnxlint.support import Support
 from onnxlint.unused import NOTHING, Unused
+from onnxlint.values import Array
+from onnxlint.weights import NO_WEIGHTS, WeightValues
 from onnxlint.whatif import EditError, apply
 
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
@@ -25,11 +28,12 @@ _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's metadata: `code` (G1, OPS002), `name` (its slug) and default severity."""
+    """A rule's metadata: `code` (G1, OPS002), `name` (its slug), default severity, whether it needs weights' values."""
 
     code: str
     name: str
     severity: Severity
+    needs_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Context:
     """The free dims of the inputs with the values that stand in for them: `batch=1`, or `input[0]=1` without a name."""
     unused: Unused = NOTHING
     """What the file holds beside the graph that nothing reads."""
+    weights: WeightValues = NO_WEIGHTS
+    """`weights(name)`: a stored tensor's values, for the rules that say `needs_weights`."""
 
     @property
     def graph(self) -> Graph:
@@ -103,14 +109,22 @@ class Context:
 
 
 _SUPPORTED = Support("supported")
+Draw = Callable[["np.random.Generator", tuple[int, ...]], Array]
+"""Draws the values of a weight of that shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """An ONNX text on which the rule is silent on `device`."""
+    """An ONNX text on which the rule is silent on `device`; `weights` draws the values of those that it names."""
 
     text: str
     device: str = "generic"
+    weights: Mapping[str, Draw] = field(default_factory=dict)
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The text as a model."""
+        return example_model(self.text, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +135,12 @@ class Invalid:
     device: str = "generic"
     places: int = 1
     severity: Severity | None = None
+    weights: Mapping[str, Draw] = field(default_factory=dict)
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The text as a model."""
+        return example_model(self.text, self.weights)
 
 
 @dataclass(frozen=True)
@@ -168,19 +188,24 @@ class LoadedRule:
         return list(getattr(self.module, "INVALID", []))
 
 
-def example_model(text: str) -> onnx.ModelProto:
+def example_model(text: str, weights: Mapping[str, Draw] | None = None) -> onnx.ModelProto:
     """The model written as ONNX text (opset 17 where it has no header).
 
-    A value that is declared in `<…>` behind the outputs and written by no node is a weight without its data.
-    Raises onnx.parser.ParseError.
+    A value that is declared in `<…>` behind the outputs and written by no node is a weight: drawn, from the same seed
+    each time, by what `weights` has for it, else without its data. Raises onnx.parser.ParseError.
     """
+    rng = np.random.default_rng(0)
     model = onnx.parser.parse_model(text if text.lstrip().startswith("<") else _HEADER + text)
     written = {name for node in model.graph.node for name in node.output}
     for info in list(model.graph.value_info):
         if info.name not in written:
             tensor = model.graph.initializer.add(name=info.name, data_type=info.type.tensor_type.elem_type)
             tensor.dims.extend(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+            model.graph.value_info.remove(info)
+            draw = (weights or {}).get(info.name)
+            if draw is not None:
+                tensor.raw_data = draw(rng, tuple(tensor.dims)).astype("<f4").tobytes()
+                continue
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value="weights.bin")
-            model.graph.value_info.remove(info)
     return model

@@ -20,6 +20,7 @@ from onnxlint.engine import lint_graph, read_model, unreadable
 from onnxlint.gate import BUDGET_RULES
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
+from onnxlint.output import progress
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import RuleError, find_rule, rules_in, rules_with, select
@@ -104,12 +105,14 @@ def check(
         digest = _Digest(loaded) if output_format == "json" else None
         for profile in profiles:
             try:
-                report = lint_graph(model, profile, rules, chosen)
+                with progress.shown(model.weights):
+                    report = lint_graph(model, profile, rules, chosen)
             except DeviceError:
                 raise
             except Exception as error:
                 report = _failed(path, error)
             reports.append(report if digest is None else digest.added_to(report))
+        model.weights.close()
     for report in reports:
         if report.error is not None:
             print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
@@ -140,7 +143,7 @@ def _profiles(names: Sequence[str], chosen: Settings) -> list[Device]:
 
 def _read(path: str, chosen: Settings) -> tuple[LoadedModel, ReadModel]:
     loaded = load_stream(sys.stdin.buffer, chosen.max_file_mb) if path == STDIN else load(path, chosen.max_file_mb)
-    return loaded, read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
+    return loaded, read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems, loaded)
 
 
 def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:

@@ -10,6 +10,7 @@ from onnxlint.budgets import NO_BUDGETS, Budgets
 from onnxlint.device import Precision
 from onnxlint.isolated import Limits
 from onnxlint.load import DEFAULT_MAX_FILE_MB
+from onnxlint.weights import Mode
 
 FailOn = Literal["error", "warning", "info", "never"]
 DEFAULT_MIN_IMPACT = 0.005
@@ -29,3 +30,4 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     max_file_mb: int = DEFAULT_MAX_FILE_MB
     budgets: Budgets = NO_BUDGETS
+    weights: Mode = "auto"

@@ -31,6 +31,8 @@ _CHILDREN: tuple[dict[int, int], ...] = (
     {1: _GRAPH, 2: _GRAPH},
 )
 _RAW_DATA = 9
+_PACKED = frozenset({4, 10})
+"""Fields of float32 and float64 elements: packed in one piece, their bytes are those of `raw_data`."""
 _TENSOR_DATA = frozenset({4, 5, 6, 7, _RAW_DATA, 10, 11})
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
@@ -123,7 +125,7 @@ def _cut_tensor(
 ) -> None:
     frame = frames[at]
     holes: list[tuple[int, int]] = []
-    marker = b""
+    raw, typed = b"", list[bytes]()
     position = frame.body
     while position < frame.end:
         start = position
@@ -134,14 +136,19 @@ def _cut_tensor(
             if position > frame.end:
                 raise WireError("a tensor's field is longer than the tensor")
             if field == _RAW_DATA:
-                marker = _entry(OFFSET_KEY, body) + _entry(LENGTH_KEY, length)
+                raw = _entry(OFFSET_KEY, body) + _entry(LENGTH_KEY, length)
+            elif field in _PACKED:
+                typed.append(_entry(OFFSET_KEY, body) + _entry(LENGTH_KEY, length))
         else:
             position = _skip(data, value_at, frame.end, wire_type)
+            if field in _PACKED:
+                typed += (b"", b"")  # one element by itself
         if field in _TENSOR_DATA:
             if holes and holes[-1][1] == start:
                 holes[-1] = (holes[-1][0], position)
             else:
                 holes.append((start, position))
+    marker = raw or (typed[0] if len(typed) == 1 else b"")
     if sum(end - start for start, end in holes) <= max(large_bytes, len(marker)):
         return  # a message that grew might need a longer length than there is room for
     for start, end in holes:

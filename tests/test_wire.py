@@ -121,7 +121,7 @@ def without_bodies(model: onnx.ModelProto, large: int) -> onnx.ModelProto:
         for field in BODIES:
             bare.ClearField(field)
         if tensor.ByteSize() - bare.ByteSize() > large:
-            if tensor.HasField("raw_data"):
+            if tensor.HasField("raw_data") or bool(tensor.float_data) != bool(tensor.double_data):
                 entries = list(tensor.external_data)
                 del tensor.external_data[:]
                 for key in (OFFSET_KEY, LENGTH_KEY):
@@ -141,7 +141,10 @@ def test_is_the_model_without_large_bodies(model: onnx.ModelProto) -> None:
         places = {entry.key: entry for entry in after.external_data if entry.key in (OFFSET_KEY, LENGTH_KEY)}
         if places:
             offset, length = (int(places[key].value) for key in (OFFSET_KEY, LENGTH_KEY))
-            assert data[offset : offset + length] == before.raw_data
+            packed = struct.pack(f"<{len(before.float_data)}f", *before.float_data) or struct.pack(
+                f"<{len(before.double_data)}d", *before.double_data
+            )
+            assert data[offset : offset + length] == (before.raw_data if before.HasField("raw_data") else packed)
             for entry in places.values():
                 entry.ClearField("value")
     assert found == without_bodies(model, LARGE)

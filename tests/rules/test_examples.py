@@ -10,7 +10,7 @@ from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.registry import installed_rules
 from onnxlint.report import Report
-from onnxlint.rule import Invalid, LoadedRule, Valid, example_model
+from onnxlint.rule import Invalid, LoadedRule, Valid
 from onnxlint.settings import Settings
 
 RULES = installed_rules()
@@ -22,9 +22,7 @@ INVALID = [
 
 def lint(rule: LoadedRule, example: Valid | Invalid) -> Report:
     settings = Settings()
-    report = lint_graph(
-        read_model(example_model(example.text), settings), load_device(example.device), [rule], settings
-    )
+    report = lint_graph(read_model(example.model, settings), load_device(example.device), [rule], settings)
     assert not report.incomplete
     return report
 
