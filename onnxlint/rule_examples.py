@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.report import ReportedFinding
-from onnxlint.rule import Invalid, LoadedRule, Valid, example_model
+from onnxlint.rule import Invalid, LoadedRule, Valid
 from onnxlint.settings import Settings
 
 
@@ -34,7 +34,7 @@ def outcomes(rule: LoadedRule) -> Iterator[Outcome]:
 def _problem(rule: LoadedRule, example: Valid | Invalid) -> str | None:
     try:
         settings = Settings()
-        model = read_model(example_model(example.text), settings)
+        model = read_model(example.model, settings)
         report = lint_graph(model, load_device(example.device), [rule], settings)
     except Exception as error:  # whatever a stranger's example does, the others are run
         return " ".join(f"{type(error).__name__}: {error}".split())
