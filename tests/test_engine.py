@@ -35,7 +35,8 @@ def test_the_best_fix_is_priced_and_the_others_are_listed() -> None:
     assert report.totals is not None
     assert finding.fix is not None
     assert finding.fix.title == "remove both"
-    assert finding.saving_s == pytest.approx(finding.latency_s)
+    # the convolution's result, which the transposes read from the cache, is the output then and leaves the chip
+    assert finding.saving_s == pytest.approx(finding.latency_s, rel=0.02)
     assert finding.saving_low_s is not None
     assert finding.saving_low_s <= finding.saving_s <= finding.saving_high_s  # type: ignore[operator]
     assert [other.title for other in finding.alternatives] == ["transpose twice more"]
