@@ -118,6 +118,8 @@ class Analysis:
             load = replace(load, streamed_bytes=cost.weight_bytes * self._streamed_share, switches=int(cut))
         if factor != 1:
             load = replace(load, converted_bytes=load.converted_bytes * factor)
+        if not kernel.on_host and kernel.main.op_type in self.target.device.fusion.weights_again:
+            load = replace(load, converted_bytes=load.converted_bytes + 2.0 * cost.weight_bytes)
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))

@@ -198,8 +198,9 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     a Cast to the same type, ×1); not given where nobody published it. `by_operator`: an epilogue of its own for one
     operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant
     alone (an Add also as the one residual), and the result of one of `second_pass` is gone over once more (also of a
-    convolution: frameworks run the BatchNorm that exports fold into it). `groups`: structures of operators that are
-    one kernel. `blocked`: the layout that convolutions run in.
+    convolution: frameworks run the BatchNorm that exports fold into it). The weights of one of `weights_again` are
+    brought into the runtime's layout at every run. `groups`: structures of operators that are one kernel. `blocked`:
+    the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -214,6 +215,7 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     closing: list[str] = []
     constant_operand: list[str] = []
     second_pass: list[str] = []
+    weights_again: list[str] = []
     groups: list[FusedGroup] = []
     blocked: BlockedLayout | None = None
     source: Text

@@ -210,3 +210,12 @@ def test_the_result_of_a_convolution_may_be_gone_over_once_more_for_each_sample(
     again = msgspec.structs.replace(plain, fusion=msgspec.structs.replace(plain.fusion, second_pass=["Conv"]))
     once, twice = (Analysis(model.graph, target_for(device, batch_factor=batch)).total[0] for device in (plain, again))
     assert twice - once == pytest.approx(batch * 2 * 4 * 48 * 100 / 1e9)
+
+
+def test_weights_may_be_laid_out_anew_at_every_run_once_for_a_batch() -> None:
+    model = read_model(example_model(POINTWISE), Settings())
+    plain = plain_device()
+    again = msgspec.structs.replace(plain, fusion=msgspec.structs.replace(plain.fusion, weights_again=["Conv"]))
+    for batch in (1, 8):
+        once, twice = (Analysis(model.graph, target_for(one, batch_factor=batch)).total[0] for one in (plain, again))
+        assert twice - once == pytest.approx(2 * 4 * 48 * 32 / 1e9)
