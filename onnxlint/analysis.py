@@ -196,9 +196,8 @@ class Analysis:
         kept = 0
         for name in names:
             writer = self._kernel_writing[name]
-            readers = [self.kernel_of[r.key] for r in self.graph.readers(name)]
-            readers = [r for r in readers if r != writer]
-            if not readers or name in self.graph.is_output or max(readers) - writer > _KEPT_FOR_KERNELS:
+            last = self._last_reading.get(name, writer)
+            if last == writer or name in self.graph.is_output or last - writer > _KEPT_FOR_KERNELS:
                 continue
             size = self.value_bytes(name)
             if size <= room:
@@ -226,6 +225,13 @@ class Analysis:
             for node in kernel.nodes
             for name in node.outputs
             if name
+        }
+
+    @cached_property
+    def _last_reading(self) -> dict[str, int]:
+        """Value → index of the last kernel that reads it, in a body or not."""
+        return {
+            name: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes for name in node.reads
         }
 
     def value_bytes(self, name: str) -> int:

@@ -52,6 +52,12 @@ class Node:
         """The node runs its bodies and does nothing else."""
         return bool(self.bodies) and self.op_type in CONTROL_FLOW and self.domain == ""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values that the node, or a body of it, reads, each once."""
+        own = self.inputs if not self.bodies else (*self.inputs, *(n for b in self.bodies.values() for n in b.captured))
+        return tuple(name for name in dict.fromkeys(own) if name)
+
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute's Python value, or `default`."""
         return attribute(self.attributes, name, default)
@@ -85,10 +91,7 @@ class Graph:
     def _consumers(self) -> dict[str, list[Node]]:
         readers: dict[str, list[Node]] = {}
         for node in self.nodes:
-            names = dict.fromkeys(name for name in node.inputs if name)
-            for body in node.bodies.values():
-                names |= dict.fromkeys(body.captured)
-            for name in names:
+            for name in node.reads:
                 readers.setdefault(name, []).append(node)
         return readers
 
@@ -96,10 +99,7 @@ class Graph:
     def captured(self) -> frozenset[str]:
         """The values that this graph, as a body, reads from outside."""
         own = {name for node in self.nodes for name in node.outputs} | set(self.inputs) | self.weights
-        read = {name for node in self.nodes for name in node.inputs if name} | set(self.outputs)
-        for node in self.nodes:
-            for body in node.bodies.values():
-                read |= body.captured
+        read = {name for node in self.nodes for name in node.reads} | set(self.outputs)
         return frozenset(read - own)
 
     @cached_property
@@ -132,9 +132,16 @@ class Graph:
         """The nodes that read the value, each once, in execution order."""
         return self._consumers.get(name, [])
 
+    @cached_property
+    def _readers(self) -> dict[str, list[Node]]:
+        return {
+            name: nodes if all(n.role == "compute" for n in nodes) else [n for n in nodes if n.role == "compute"]
+            for name, nodes in self._consumers.items()
+        }
+
     def readers(self, name: str) -> list[Node]:
         """The consumers that are work at run time."""
-        return [node for node in self.consumers(name) if node.role == "compute"]
+        return self._readers.get(name, [])
 
     def sole_reader(self, name: str) -> Node | None:
         """The one node that reads the value, if exactly one does and it is no output of the graph."""

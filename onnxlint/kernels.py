@@ -48,6 +48,8 @@ MULTIPLIERS = ANCHORS | RECURRENT | ATTENTION
 """Operators whose arithmetic is multiply-accumulates."""
 _QUANTIZE = frozenset({"QuantizeLinear"})
 _MAX_EPILOGUE = 24
+_MAX_OPERANDS = 16
+"""A join of more values than this runs by itself: no launch takes so many pointers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +191,7 @@ class _Grouping:
             allowed = frozenset()
         if is_integer and anchor.op_type != "QuantizeLinear":
             allowed |= _QUANTIZE
-        if not allowed or len(anchor.outputs) != 1:
+        if not allowed or len(anchor.outputs) != 1 or self.is_spread(anchor.outputs[0]):
             return ()
         return self.grow(anchor, allowed, rules)
 
@@ -224,11 +226,17 @@ class _Grouping:
                 best = len(group)
                 if node.op_type in rules.closing:
                     break
+            if self.is_spread(node.outputs[0]):
+                break
             if node.outputs[0] not in graph.is_output:
                 self.push(node.outputs[0], pending)
             if any(name in graph.is_output for name in open_values):
                 break
         return tuple(group[:best])
+
+    def is_spread(self, name: str) -> bool:
+        """More nodes read the value than a kernel holds: it is never used up inside."""
+        return len(self.graph.consumers(name)) > _MAX_EPILOGUE
 
     def push(self, name: str, pending: list[tuple[int, str]]) -> None:
         if name in self.graph.is_output:
@@ -238,6 +246,8 @@ class _Grouping:
 
     def may_join(self, node: Node, anchor: Node, inside: set[str], rules: Rules) -> bool:
         if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
+            return False
+        if len(node.inputs) > _MAX_OPERANDS:
             return False
         level = self.placement.level
         if level[node.key] != level[anchor.key]:

@@ -69,7 +69,7 @@ class _Schedule:
         self.last: dict[str, int] = {}
         for index, step in enumerate(steps):
             for node in step:
-                for name in _reads(node):
+                for name in node.reads:
                     self.last[self.held(name)] = index
         self.last.update((self.held(name), len(steps)) for name in graph.outputs)
 
@@ -167,7 +167,7 @@ class _Schedule:
     def overwritable(self, step: Step, dying: Sequence[str]) -> list[str]:
         """Those of the dying values that the step reads only element by element."""
         whole = {
-            self.held(name) for node in step if node.op_type not in ELEMENTWISE or node.domain for name in _reads(node)
+            self.held(name) for node in step if node.op_type not in ELEMENTWISE or node.domain for name in node.reads
         }
         return [name for name in dying if name not in whole]
 
@@ -177,9 +177,3 @@ class _Schedule:
             _Schedule(body, self.costs.body(body), [(inner,) for inner in body.compute_nodes]).peak()[0]
             for body in node.bodies.values()
         )
-
-
-def _reads(node: Node) -> Iterator[str]:
-    yield from (name for name in node.inputs if name)
-    for body in node.bodies.values():
-        yield from body.captured

@@ -114,15 +114,8 @@ def _new_node(edit: Insert, version: int) -> Node:
 def _sorted(nodes: list[Node]) -> tuple[Node, ...]:
     """The nodes in an order that keeps theirs wherever data flow allows it."""
     writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
-    needs = [{writer[name] for name in _reads(node) if name in writer} for node in nodes]
+    needs = [{writer[name] for name in node.reads if name in writer} for node in nodes]
     try:
         return tuple(nodes[index] for index in execution_order(needs))
     except CycleError:
         raise EditError("the edits close a cycle") from None
-
-
-def _reads(node: Node) -> set[str]:
-    names = {name for name in node.inputs if name}
-    for body in node.bodies.values():
-        names |= body.captured
-    return names

@@ -17,6 +17,7 @@ from onnxlint.tensor import TensorType
 
 _SUMS = frozenset({"Add", "Sum"})
 _MAX_SUMS = 16
+"""More sums in a row are no block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ def merges(graph: Graph) -> Iterator[Merge]:
         if node.op_type not in _SUMS or node.domain or node.key in taken:
             continue
         sums, operands = _summed(graph, node)
+        if len(sums) > _MAX_SUMS:
+            taken.update(one.key for one in sums)
+            continue
         found = [branch for name in operands if (branch := _branch(graph, name)) is not None]
         if len({*operands}) < len(operands) or len(found) < len(operands) or len({b.source for b in found}) > 1:
             continue
@@ -74,7 +78,7 @@ def _summed(graph: Graph, last: Node) -> tuple[list[Node], list[str]]:
         name = pending.pop()
         writer = graph.producer(name)
         inner = writer is not None and writer.op_type in _SUMS and writer.role == "compute" and not writer.domain
-        if inner and writer is not None and graph.sole_reader(name) is not None and len(sums) < _MAX_SUMS:
+        if inner and writer is not None and graph.sole_reader(name) is not None:
             sums.append(writer)
             pending += writer.inputs
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,12 +54,15 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
     before = [_before(graph, node, index) for node in nodes]
     dominator: dict[int, int] = {}
     taken: set[int] = set()
+    tried: set[int] = set()
     for last in range(len(nodes) - 1, -1, -1):
-        if nodes[last].op_type not in JOINS or len(before[last]) < 2 or last in taken:
+        if nodes[last].op_type not in JOINS or len(before[last]) < 2 or last in taken or last in tried:
             continue
         joins, operands = _joined(graph, nodes[last], index)
         branches = [name for name in operands if graph.sole_reader(name) is not None and _inside(graph, name, index)]
-        if len(branches) < least_branches:
+        if len(branches) < least_branches or len(branches) > _MAX_NODES:
+            # a part of the run joins no more than the whole; the parts of an overlong one are no cells either
+            tried.update(index[node.key] for node in joins)
             continue
         dominator = dominator or _dominators(before)
         inner = _inner(graph, nodes, index, before, {index[node.key] for node in joins}, dominator[last])
@@ -94,17 +98,17 @@ def _inside(graph: Graph, name: str, index: dict[str, int]) -> bool:
 def _joined(graph: Graph, join: Node, index: dict[str, int]) -> tuple[list[Node], list[str]]:
     """The join with the same sums before it, and the values that they join."""
     joins, operands = [join], []
-    pending = list(join.inputs)
+    pending = deque(join.inputs)
     while pending:
-        name = pending.pop(0)
+        name = pending.popleft()
         producer = graph.producer(name)
         chained = producer is not None and producer.op_type == join.op_type != "Concat" and producer.key in index
-        if chained and producer is not None and graph.sole_reader(name) is not None and len(joins) < _MAX_NODES:
-            joins.insert(0, producer)
+        if chained and producer is not None and graph.sole_reader(name) is not None:
+            joins.append(producer)
             pending += producer.inputs
         elif name:
             operands.append(name)
-    return joins, operands
+    return joins[::-1], operands
 
 
 def _inner(

@@ -30,6 +30,45 @@ def wide(width: int) -> onnx.ModelProto:
     return model(nodes, [value("x", [2])], ["y"])
 
 
+def fan(width: int) -> onnx.ModelProto:
+    """One value that many nodes of several kinds read, and their results."""
+    ones = constant("ones", [1, 1, 1, 1])
+    kinds = [
+        ("Conv", ["r", "w"], {}),
+        ("Conv", ["r", "grouped"], {"group": 8}),
+        ("Transpose", ["r"], {"perm": [0, 2, 3, 1]}),
+        ("Reshape", ["r", "flat"], {}),
+        ("Mul", ["r", "gate"], {}),
+        ("Softmax", ["r"], {}),
+        ("Gather", ["r", "first"], {"axis": 1}),
+        ("Expand", ["r", "ones"], {}),
+        ("MatMul", ["r", "r"], {}),
+    ]
+    nodes = [NODE("Relu", ["x"], ["r"]), NODE("GlobalAveragePool", ["x"], ["gate"])]
+    ends = []
+    for index in range(width):
+        op, inputs, attributes = kinds[index % len(kinds)]
+        nodes.append(NODE(op, inputs, [f"v{index}"], **attributes))
+        nodes.append(NODE("Sigmoid", [f"v{index}"], [f"s{index}"]))
+        nodes.append(NODE("Flatten", [f"s{index}"], [f"e{index}"]))
+        ends.append(f"e{index}")
+    nodes.append(NODE("Concat", ends, ["y"], axis=1))
+    tensors = [weight("w", 8, 8, 1, 1), weight("grouped", 8, 1, 1, 1), constant("flat", [1, 8, 16])]
+    return model(nodes, [value("x", [1, 8, 4, 4])], ["y"], [*tensors, ones, constant("first", [0])])
+
+
+def joined(width: int) -> onnx.ModelProto:
+    """Parallel branches that one Sum joins, and a long run of Adds beside it."""
+    nodes = [NODE("Conv", ["x", "w"], [f"v{index}"]) for index in range(width)]
+    nodes += [NODE("Sigmoid", [f"v{index}"], [f"s{index}"]) for index in range(width)]
+    nodes.append(NODE("Sum", [f"s{index}" for index in range(width)], ["sum"]))
+    last = "sum"
+    for index in range(width):
+        nodes += [NODE("Conv", ["x", "w"], [f"c{index}"]), NODE("Add", [last, f"c{index}"], [f"a{index}"])]
+        last = f"a{index}"
+    return model(nodes, [value("x", [1, 8, 4, 4])], [last], [weight("w", 8, 8, 1, 1)])
+
+
 def constants(length: int) -> onnx.ModelProto:
     """A chain of constants, each of whose values is read at run time."""
     nodes, last = [], "w"
@@ -52,13 +91,13 @@ def branches(count: int) -> onnx.ModelProto:
     return model(nodes, [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], [last])
 
 
-def seconds(proto: onnx.ModelProto) -> float:
+def seconds(proto: onnx.ModelProto, device: str = "generic") -> float:
     best = float("inf")
     gc.disable()
     try:
         for _ in range(3):
             start = time.process_time()
-            report = lint(proto)
+            report = lint(proto, device)
             best = min(best, time.process_time() - start)
     finally:
         gc.enable()
@@ -73,6 +112,22 @@ def seconds(proto: onnx.ModelProto) -> float:
 )
 def test_twice_the_nodes_take_about_twice_the_time(build, size: int) -> None:
     assert seconds(build(2 * size)) <= 2.6 * seconds(build(size))
+
+
+@pytest.mark.parametrize("device", ["hi3519", "t4"])
+@pytest.mark.parametrize(("build", "size"), [(fan, 1500), (joined, 1500)], ids=lambda v: getattr(v, "__name__", v))
+def test_many_readers_and_joins_of_many_take_no_longer_each(build, size: int, device: str) -> None:
+    assert seconds(build(2 * size), device) <= 2.6 * seconds(build(size), device)
+
+
+def test_doubled_ways_are_walked_once() -> None:
+    """60 forks in a row: 2^60 ways through them."""
+    nodes, last = [], "x"
+    for index in range(60):
+        nodes += [NODE("Conv", [last, "w"], [f"a{index}"]), NODE("Conv", [last, "w"], [f"b{index}"])]
+        nodes += [NODE("Add", [f"a{index}", f"b{index}"], [f"s{index}"]), NODE("Relu", [f"s{index}"], [f"r{index}"])]
+        last = f"r{index}"
+    assert seconds(model(nodes, [value("x", [1, 8, 4, 4])], [last], [weight("w", 8, 8, 1, 1)])) < 2
 
 
 def test_nested_branches_cost_one_way_through_them() -> None:
