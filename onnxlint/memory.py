@@ -126,7 +126,7 @@ class _Schedule:
         """The steps, each behind those that it needs, what leaves least alive first."""
         writer = {name: index for index, step in enumerate(self.steps) for node in step for name in node.outputs}
         reads = [
-            dict.fromkeys(name for node in step for name in _reads(node) if writer.get(name, index) != index)
+            dict.fromkeys(name for node in step for name in node.reads if writer.get(name, index) != index)
             for index, step in enumerate(self.steps)
         ]
         readers: dict[str, list[int]] = {}
