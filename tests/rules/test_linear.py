@@ -1,0 +1,54 @@
+"""The rules on windows, heads, quantization and weights on a graph of 20,000 nodes: each within a bounded time."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.device import load_device
+from onnxlint.engine import read_model
+from onnxlint.registry import find_rule, installed_rules
+from onnxlint.rule import Context
+from onnxlint.settings import Settings
+
+BLOCKS, BOUND_S = 2_500, 10.0
+
+
+@cache
+def large() -> Context:
+    """Blocks of Conv, Relu, pairs and a sum: eight nodes each."""
+    nodes, value = [], "x"
+    for i in range(BLOCKS):
+        names = [f"{name}{i}" for name in "abcdefgh"]
+        ops = ("Conv", "Relu", "QuantizeLinear", "DequantizeLinear", "Conv", "Add", "Sigmoid", "Relu")
+        inputs = [[value, "w"], [names[0]], [names[1], "s"], [names[2], "s"], [names[3], "w"]]
+        inputs += [[names[4], names[1]], [names[5]], [names[6]]]
+        for op, read, name in zip(ops, inputs, names, strict=True):
+            attributes = {"pads": [2, 2, 2, 2]} if op == "Conv" else {}
+            nodes.append(helper.make_node(op, read, [name], **attributes))
+        value = names[-1]
+    weight = np.random.default_rng(0).standard_normal((8, 8, 5, 5)).astype(np.float32)
+    tensors = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(np.float32(0.1), "s")]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8, 16, 16]) for name in ("x", value))
+    graph = helper.make_graph(nodes, "g", [x], [y], tensors)
+    proto: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = read_model(proto, Settings())
+    analysis = Analysis(model.graph, target_for(load_device("rk3588")))
+    return Context(analysis, model.bound.assumed, model.unused, model.weights)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["CNV002", "CNV003", "CNV005", "CNV006", "CHN003", "PRN001", "PRN002", "QNT001", "QNT002", "QNT003", "QNT004"],
+)
+def test_twenty_thousand_nodes_take_seconds(code: str) -> None:
+    context, rule = large(), find_rule(installed_rules(), code)
+    start = time.process_time()
+    list(rule.check(context))
+    assert time.process_time() - start < BOUND_S
