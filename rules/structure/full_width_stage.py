@@ -78,7 +78,8 @@ def check(ctx: Context) -> Iterator[Finding]:
         message=f"{plural(len(paying), 'memory-bound stage')} of full-width blocks: {100 * ctx.share(nodes):.0f} % of "
         "the time",
         suggestion=f"Cross-stage partial, first for the {len(dearest.blocks)} blocks at {at}: {channels // 2} of "
-        f"{channels} channels through the blocks,\nthe others past them, one Concat and a 1x1 behind. It needs training.",
+        f"{channels} channels through the blocks,\nthe others past them, one Concat and a 1x1 behind. "
+        "It needs training.",
         nodes=tuple(node.key for node in nodes),
         places=len(paying),
         fixes=(
@@ -113,12 +114,12 @@ def _stages(graph: Graph) -> Iterator[_Stage]:
         run = runs.pop(before, [])
         runs[block.output] = [*run, block]
     for run in runs.values():
-        nodes = {node.key: node for block in run for node in (*block.body, block.join)}
+        members = {node.key: node for block in run for node in (*block.body, block.join)}
         for block in run[1:]:
-            nodes |= {
+            members |= {
                 node.key: node for step, _ in row_back(graph, block.source, 2) for node in step if _lies(run, step)
             }
-        ordered = tuple(sorted(nodes.values(), key=lambda node: graph.position[node.key]))
+        ordered = tuple(sorted(members.values(), key=lambda node: graph.position[node.key]))
         if len(run) >= _LEAST_BLOCKS and is_private(graph, ordered, [run[-1].output]):
             yield _Stage(tuple(run), ordered)
 
