@@ -1,0 +1,117 @@
+"""Attention over so many tokens that its scores outweigh its keys.
+
+## What it does
+Finds attention in networks of images whose score matrix has more rows and columns (queries and keys) than a head has
+channels, so that the scores are larger than what they come from, and prices keys and values pooled by 4. All such
+attention of the model is one finding.
+
+## Why it costs
+Scores grow with the square of the tokens: T x T a head, computed, scaled, normalised and read once more. MobileViT
+(arXiv 2110.02178) and EfficientFormer (2206.01191, section 4) keep attention out of the early stages for that reason;
+PVT (2102.12122) pools keys and values.
+
+## How to fix
+Pool keys and values 2x2 before the product (a quarter of the scores), or move attention to a later stage with fewer
+tokens. It needs retraining.
+
+## Where it is silent
+On networks without images, on windows of fewer keys than channels, and where the attention costs less than is shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
+from onnxlint.patterns.attention import Attention, attentions
+from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.tensor import TensorType
+from onnxlint.units import plural
+
+RULE = Rule(code="TRF004", name="quadratic-attention", severity="warning")
+
+_POOL = 4
+_LEAST_SHARE = 0.02
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for all attention of many tokens."""
+    graph = ctx.graph
+    if not any(n.op_type == "Conv" and len(graph.type_of(n.outputs[0]).shape or ()) == 4 for n in graph.compute_nodes):
+        return
+    found = [one for one in attentions(graph) if min(one.queries, one.keys) > max(one.width, 2 * _POOL)]
+    nodes = [node for one in found for node in one.nodes]
+    if not found or ctx.share(nodes) < _LEAST_SHARE:
+        return
+    edits = tuple(edit for one in found for edit in _pooled(ctx, one))
+    largest = max(found, key=lambda one: one.scores)
+    shapes = Counter(f"{one.batch} x {one.queries} x {one.keys} scores, {one.width} channels" for one in found)
+    yield Finding(
+        message=f"{plural(len(found), 'attention')} of more keys than channels: "
+        f"{100 * ctx.share(nodes):.0f} % of the time",
+        suggestion=f"{largest.queries}x{largest.keys} scores for heads of {largest.width} channels: pool keys and "
+        f"values 2x2 ({largest.keys} to {largest.keys // _POOL} keys),\nor attend in a later stage. It needs retraining.",
+        nodes=tuple(node.key for node in nodes),
+        places=len(found),
+        fixes=(Fix(f"keys and values pooled by {_POOL} in {plural(len(found), 'place')}", "lossy", edits),)
+        if edits
+        else (),
+        details=tuple(f"{count}x {shape}" for shape, count in shapes.most_common()),
+    )
+
+
+def _pooled(ctx: Context, one: Attention) -> Iterator[Edit]:
+    """The same nodes over a quarter of the keys; nothing where the scores meet other computed values."""
+    graph = ctx.graph
+    keys = one.keys // _POOL
+    inner = {name for node in one.nodes for name in node.outputs}
+    outside = [name for node in one.nodes for name in node.inputs if name and name not in inner]
+    computed = {name for name in outside if not graph.is_constant(name)}
+    if one.is_fused or not computed <= {one.query, one.key, one.value}:
+        return
+    renamed: dict[str, str] = {}
+    for name in dict.fromkeys((one.key, one.value)):
+        known = graph.type_of(name)
+        axes = [axis for axis in range(len(known.dims) - 2, len(known.dims)) if known.dims[axis] == one.keys]
+        if not axes:
+            return
+        axis = axes[-1] if name == one.key else axes[0]
+        renamed[name] = f"{name}~{RULE.code}"
+        yield Declare(renamed[name], _fewer(known, axis, keys))
+        yield Insert("ReduceMean", (name,), (renamed[name],), (("axes", [axis]),))
+    for node in one.nodes:
+        yield Remove(node.key)
+        for name in (*node.inputs, *node.outputs):
+            known = graph.type_of(name)
+            is_scores = name in inner and name != one.output
+            if not name or name in renamed or not known.is_known or not known.dims or name == one.output:
+                continue
+            if known.dims[-1] == one.keys and (is_scores or graph.is_constant(name)):
+                renamed[name] = f"{name}~{RULE.code}:{node.key}"
+                constant = graph.is_constant(name)
+                yield Declare(renamed[name], _fewer(known, len(known.dims) - 1, keys), is_weight=constant)
+        inputs, outputs = ([renamed.get(n, n) for n in names] for names in (node.inputs, node.outputs))
+        yield Insert(node.op_type, tuple(inputs), tuple(outputs), attributes_of(node), node.domain)
+
+
+def _fewer(known: TensorType, axis: int, size: int) -> TensorType:
+    return replace(known, shape=(*known.dims[:axis], size, *known.dims[axis + 1 :]))
+
+
+_ATTENTION = """vit (float[1,3,224,224] x, float[1,3,{t},64] k, float[1,3,64,{t}] u, float[1,3,{t},64] v)
+=> (float[1,3,{t},64] y, float[1,8,224,224] z) <float[8,3,1,1] w, float s = {{0.125}}> {{
+    z = Conv (x, w)
+    a = MatMul (k, u)
+    b = Mul (a, s)
+    p = Softmax <axis = -1> (b)
+    y = MatMul (p, v)
+}}"""
+
+VALID = [
+    # a window of 49 keys for heads of 64 channels
+    Valid(_ATTENTION.format(t=49), device="rk3588"),
+]
+INVALID = [Invalid(_ATTENTION.format(t=784), device="rk3588"), Invalid(_ATTENTION.format(t=784), device="cortex-a76")]

@@ -1,0 +1,120 @@
+"""Unfold and fold: maps cut in patches so that attention sees one pixel of each, and put together again.
+
+## What it does
+Finds MobileViT's unfold and fold by what the Reshapes and Transposes do to the elements, in whatever dims they are
+spelled, and prices the spellings that the same permutation has: one transposition of all the dims that move, or the
+present ones. All are one finding.
+
+## Why it costs
+MobileViT (arXiv 2110.02178, section 3.1) unfolds each map to P x N tokens and folds it back around every stack of
+transformer layers. Nothing is computed; the export writes the map two or three times on each way, often in more dims
+than an NPU holds.
+
+## How to fix
+The cheapest spelling that this device runs: same outputs. Where none is cheaper, MobileViTv2's separable attention
+(arXiv 2206.02680) or attention over the whole map needs no unfold at all; the price is then of a model without it.
+
+## Where it is silent
+On window partitions (Swin), patch merging and pixel shuffle, which keep other elements together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
+from onnxlint.patterns.moves import Move, moves
+from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.tensor import INT64, TensorType
+from onnxlint.units import plural, size
+
+RULE = Rule(code="TRF006", name="unfold-fold", severity="warning")
+
+
+def check(ctx: Context) -> Iterator[Finding]:
+    """One finding for all unfolds and folds."""
+    found = [move for move in moves(ctx.graph) if move.kind in ("unfold", "fold")]
+    if not found:
+        return
+    nodes = [node for move in found for node in move.nodes]
+    once = tuple(edit for move in found if len(move.transposes) > 1 for edit in _in_one(ctx, move))
+    fixes = [Fix("one transposition each", "exact", once)] if once and ctx.runs(once) else []
+    fixes.append(Fix("attention that needs no unfold (MobileViTv2)", "advice", tuple(_still(found))))
+    moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
+    counts = [sum(move.kind == kind for move in found) for kind in ("unfold", "fold")]
+    yield Finding(
+        message=f"{counts[0]} unfolds and {counts[1]} folds: {100 * ctx.share(nodes):.0f} % of the time",
+        suggestion=f"{plural(sum(len(move.transposes) for move in found), 'transposition')} write {size(moved)}"
+        + (": one each does. Exact." if len(fixes) > 1 else "; no cheaper spelling of them is known to run here."),
+        nodes=tuple(node.key for node in nodes),
+        places=len(found),
+        fixes=tuple(fixes),
+        details=tuple(f"{move.kind}: {_x(ctx, move.source)} to {_x(ctx, move.output)}" for move in found),
+    )
+
+
+def _x(ctx: Context, name: str) -> str:
+    return "x".join(map(str, ctx.graph.type_of(name).dims))
+
+
+def _still(found: list[Move]) -> Iterator[Edit]:
+    for move in found:
+        for node in move.transposes:
+            yield Remove(node.key)
+            yield Insert("Reshape", (node.inputs[0],), node.outputs)
+
+
+def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
+    """A Reshape to the dims that move apart, one Transpose, a Reshape to the result's dims."""
+    known, out = ctx.graph.type_of(move.source), ctx.graph.type_of(move.output)
+    target = [atom for run in move.layout for atom in run]
+    order = sorted(target, key=lambda atom: (atom.axis, -atom.stride))
+    perm = [order.index(atom) for atom in target]
+    groups: list[list[int]] = []
+    for place in perm:
+        if groups and place == groups[-1][-1] + 1:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    ranked = sorted(groups)
+    sizes = [_product(order[place].size for place in group) for group in ranked]
+    after = [sizes[ranked.index(group)] for group in groups]
+    name = f"{move.output}~{RULE.code}"
+    yield from (Remove(node.key) for node in move.nodes)
+    for suffix, length in ((".apart", len(sizes)), (".back", len(out.dims))):
+        yield Declare(f"{name}{suffix}.shape", TensorType(INT64, (length,)), is_weight=True)
+    yield Declare(f"{name}.apart", TensorType(known.dtype, tuple(sizes)))
+    yield Declare(f"{name}.moved", TensorType(known.dtype, tuple(after)))
+    yield Declare(move.output, out)
+    yield Insert("Reshape", (move.source, f"{name}.apart.shape"), (f"{name}.apart",))
+    turned = (("perm", [ranked.index(group) for group in groups]),)
+    yield Insert("Transpose", (f"{name}.apart",), (f"{name}.moved",), turned)
+    yield Insert("Reshape", (f"{name}.moved", f"{name}.back.shape"), (move.output,))
+
+
+def _product(sizes: Iterator[int]) -> int:
+    result = 1
+    for one in sizes:
+        result *= one
+    return result
+
+
+_UNFOLD = """unfold (float[1,144,32,32] x) => (float[4,256,144] y)
+<int64[4] a = {2304,2,16,2}, int64[4] b = {1,144,256,4}, int64[3] c = {4,256,144}> {
+    r = Reshape (x, a)
+    t = Transpose <perm = [0,2,1,3]> (r)
+    s = Reshape (t, b)
+    u = Transpose <perm = [0,3,2,1]> (s)
+    y = Reshape (u, c)
+}"""
+
+VALID = [
+    # windows: neighbouring pixels stay together
+    Valid("""windows (float[1,56,56,96] x) => (float[64,49,96] y)
+        <int64[6] a = {1,8,7,8,7,96}, int64[3] b = {64,49,96}> {
+        r = Reshape (x, a)
+        t = Transpose <perm = [0,1,3,2,4,5]> (r)
+        y = Reshape (t, b)
+    }"""),
+]
+INVALID = [Invalid(_UNFOLD, device="t4"), Invalid(_UNFOLD, device="cortex-a76")]
