@@ -20,6 +20,7 @@ Where the stem would not be faster: it has more multiply-accumulates, and wide m
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -69,7 +70,7 @@ def _stem(ctx: Context, one: PatchEmbedding) -> Iterator[Edit]:
     out = ctx.graph.type_of(conv.node.outputs[0])
     source, widths = conv.node.inputs[0], _widths(one)
     yield Remove(conv.node.key)
-    for index, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (before, after) in enumerate(itertools.pairwise(widths)):
         rest = one.stride >> (index + 1)
         name = conv.node.outputs[0] if rest == 1 else f"{conv.node.outputs[0]}~{RULE.code}.{index}"
         weight, linear = f"{name}~{RULE.code}.weight", f"{name}~{RULE.code}.linear"

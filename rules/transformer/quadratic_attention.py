@@ -53,7 +53,8 @@ def check(ctx: Context) -> Iterator[Finding]:
         message=f"{plural(len(found), 'attention')} of more keys than channels: "
         f"{100 * ctx.share(nodes):.0f} % of the time",
         suggestion=f"{largest.queries}x{largest.keys} scores for heads of {largest.width} channels: pool keys and "
-        f"values 2x2 ({largest.keys} to {largest.keys // _POOL} keys),\nor attend in a later stage. It needs retraining.",
+        f"values 2x2 ({largest.keys} to {largest.keys // _POOL} keys),\n"
+        "or attend in a later stage. It needs retraining.",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(Fix(f"keys and values pooled by {_POOL} in {plural(len(found), 'place')}", "lossy", edits),)
