@@ -120,7 +120,7 @@ RulesOption = Annotated[
 ]
 TimeoutOption = Annotated[
     float,
-    typer.Option(help="Seconds that shape inference may take.", min=0.1, max=86400, metavar="S", callback=_finite),
+    typer.Option(help="Seconds that a model may take.", min=0.1, max=86400, metavar="S", callback=_finite),
 ]
 MemoryOption = Annotated[
     int | None,

@@ -12,6 +12,8 @@ from onnxlint.latency import Seconds
 from onnxlint.report import Alternative, FixInfo, ReportedFinding
 from onnxlint.rule import Context, LoadedRule
 from onnxlint.settings import Settings
+from onnxlint.tensor import UnknownShape
+from onnxlint.timelimit import TimeUp, is_up
 from onnxlint.whatif import EditError, apply, saving
 
 WARNING_SHARE = 0.02
@@ -28,19 +30,28 @@ def priced_findings(
     analysis = context.analysis
     priced: list[_Priced] = []
     problems: list[str] = []
-    for rule in rules:
+    for index, rule in enumerate(rules):
         setting = analysis.target.device.rules.get(rule.code)
         if setting is not None and setting.silent:
             continue
+        override = setting.severity if setting is not None else None
         try:
-            found = list(rule.check(context))
+            priced.extend(_price(analysis, rule, finding, override) for finding in rule.check(context))
         except (Exception, SystemExit) as error:  # a rule of a stranger's pack must not take the others down
             problems.append(f"rule {rule.code} failed ({type(error).__name__}: {error})")
-            continue
-        override = setting.severity if setting is not None else None
-        priced += [_price(analysis, rule, finding, override) for finding in found]
+        except TimeUp as error:
+            is_up()
+            late = len(rules) - index - 1
+            rest = f" and {late} rules after it were" if late else " was"
+            problems.append(f"it {error}: rule {rule.code}{rest} not run to the end (raise --timeout)")
+            break
     priced.sort(key=_Priced.order)
-    cumulative = _cumulative(analysis, priced)
+    try:
+        cumulative = _cumulative(analysis, priced)
+    except TimeUp as error:
+        is_up()
+        cumulative = [None] * len(priced)
+        problems.append(f"it {error}: what the fixes save together was not found out (raise --timeout)")
     total = float(analysis.total.mean())
     return [
         _reported(analysis, one, more, total, settings) for one, more in zip(priced, cumulative, strict=True)
@@ -71,7 +82,7 @@ def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Sev
     for fix in finding.fixes:
         try:
             savings.append((fix, saving(analysis, fix.edits)))
-        except EditError:
+        except (EditError, UnknownShape):
             continue
     savings = _ranked(savings)
     best, saved = savings[0] if savings else (None, None)
@@ -113,7 +124,7 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
                 continue
             try:
                 graph = apply(before.graph, one.best.edits)
-            except EditError:
+            except (EditError, UnknownShape):
                 column.append(saved)
                 continue
             after = Analysis(graph, analysis.target, before)

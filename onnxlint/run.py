@@ -27,6 +27,7 @@ from onnxlint.registry import RuleError, find_rule, rules_in, rules_with, select
 from onnxlint.report import Report
 from onnxlint.settings import Settings
 from onnxlint.text import printable
+from onnxlint.timelimit import TimeUp, within
 from onnxlint.units import plural
 
 
@@ -94,7 +95,11 @@ def check(
         if index:
             gc.collect()
         try:
-            loaded, model = _read(path, chosen)
+            with within(chosen.limits.timeout_s):
+                loaded, model = _read(path, chosen)
+        except TimeUp as error:
+            reports.append(unreadable(path, f"{error} (raise --timeout)"))
+            continue
         except (LoadError, BindingError) as error:
             reports.append(unreadable(path, str(error)))
             continue
@@ -105,10 +110,12 @@ def check(
         digest = _Digest(loaded) if output_format == "json" else None
         for profile in profiles:
             try:
-                with progress.shown(model.weights):
+                with progress.shown(model.weights), within(chosen.limits.timeout_s):
                     report = lint_graph(model, profile, rules, chosen)
             except DeviceError:
                 raise
+            except TimeUp as error:
+                report = unreadable(path, f"{error} on {profile.name} (raise --timeout)")
             except Exception as error:
                 report = _failed(path, error)
             reports.append(report if digest is None else digest.added_to(report))
@@ -175,15 +182,17 @@ def profile(
 
     (device,) = _profiles([device_name], chosen)
     streams.check_output(output_file, [path])
-    try:
-        loaded, model = _read(path, chosen)
-    except (LoadError, BindingError) as error:
-        raise LoadError(f"{printable(path)}: {error}") from None
     from onnxlint.formula import with_formulas
 
-    report = with_formulas(
-        lint_graph(model, device, [], chosen, bytes_alone=by == "node"), loaded.proto, device, chosen
-    )
+    try:
+        with within(chosen.limits.timeout_s):
+            loaded, model = _read(path, chosen)
+            report = lint_graph(model, device, [], chosen, bytes_alone=by == "node")
+            report = with_formulas(report, loaded.proto, device, chosen)
+    except (LoadError, BindingError) as error:
+        raise LoadError(f"{printable(path)}: {error}") from None
+    except TimeUp as error:
+        raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
     if output_file is None:
         profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
     else:

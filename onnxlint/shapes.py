@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -26,6 +27,7 @@ from onnxlint.values import Array
 
 _COUNTER = struct.Struct("<q")
 _MAX_DEATHS = 8
+_SHARE_OF_TIME, _LEAST_SECONDS = 0.8, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ def _answer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isola
     """Ask onnx of the whole model; where that dies, of the nodes one by one but for those it dies of; else nothing.
 
     A child tells the number of the native call that it is at through shared memory. Each way says what went wrong.
+    What comes after a child that used up its time has half as much.
     """
+    deadline = time.monotonic() + _SHARE_OF_TIME * limits.timeout_s
     problems: list[str] = []
     deadly: dict[int, str] = {}
     is_whole, native, evaluates = not graph.has_invalid, True, True
@@ -96,10 +100,14 @@ def _answer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isola
         while evaluates:
             counter[:] = _COUNTER.pack(0)
             try:
-                answer = msgspec.msgpack.decode(isolated.call(run, limits), type=_Answer)
+                left_s = max(_LEAST_SECONDS, deadline - time.monotonic())
+                own = replace(limits, timeout_s=min(limits.timeout_s, left_s))
+                answer = msgspec.msgpack.decode(isolated.call(run, own), type=_Answer)
                 answer.problems[:0] = problems
                 return answer
             except isolated.ChildDied as died:
+                if not died.is_quick and limits.processor_s is not None:
+                    limits = replace(limits, processor_s=max(_LEAST_SECONDS, limits.processor_s / 2))
                 (reached,) = _COUNTER.unpack(counter[:])
                 if is_whole:
                     is_whole = False

@@ -15,7 +15,7 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
     {"arguments", "cost", "device_kin", "device_runtime", "filebytes", "isolated", "options", "ordering"}
-    | {"streams", "tensor", "tensors", "text", "units", "wire"},
+    | {"streams", "tensor", "tensors", "text", "timelimit", "units", "wire"},
     {"device_operators", "external"},
     {"device", "finding", "load", "values"},
     {"validity"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from onnxlint.values import Array
 
 VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 """Operators that keep the elements in their order."""
+
+MAX_PLACES = 1 << 20
+"""Longer axes are no channels: their places are not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,10 @@ def permuted_axis(dims: Sequence[int], layout: Layout) -> int | None:
                 return None
             continue
         joined = merged(run)
-        if any(atom.axis != index for atom in joined) or np.prod([atom.size for atom in joined]) != size:
+        if any(atom.axis != index for atom in joined) or math.prod(atom.size for atom in joined) != size:
             return None
         if len(joined) > 1:
-            if axis is not None:
+            if axis is not None or size > MAX_PLACES:
                 return None
             axis = index
     return axis

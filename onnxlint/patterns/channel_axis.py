@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
+from onnxlint.patterns.axes import MAX_PLACES
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.values import Array
 
@@ -62,9 +63,11 @@ def slices_of(graph: Graph, name: str, axis: int) -> tuple[str, Array] | None:
     source = node.inputs[0]
     before = graph.type_of(source)
     rank = before.rank
-    if rank is None or not before.is_known:
+    if rank is None or not before.is_known or axis >= rank:
         return None
     total = before.dims[axis]
+    if not 0 < total <= MAX_PLACES:
+        return None
     taken: Array | None = None
     if node.op_type == "Gather" and int(node.attr("axis", 0)) % rank == axis:
         index = graph.values.get(node.inputs[1])
@@ -75,7 +78,8 @@ def slices_of(graph: Graph, name: str, axis: int) -> tuple[str, Array] | None:
         at = node.outputs.index(name)
         if None not in lengths:
             start = sum(length or 0 for length in lengths[:at])
-            taken = np.arange(start, start + (lengths[at] or 0))
+            end = start + (lengths[at] or 0)
+            taken = np.arange(start, end) if end <= total else None
     elif node.op_type == "Slice":
         taken = _sliced(graph, node, axis, rank, total)
     return (source, taken) if taken is not None else None

@@ -150,7 +150,8 @@ def _in_pieces(
         return None
     value = nodes[-1].outputs[0]
     readers = graph.readers(value)
-    count = graph.type_of(value).dims[0]
+    shape = graph.type_of(value).shape
+    count = (shape[0] or 0) if shape else 0
     if count < 2 or len(readers) < 2 or value in graph.is_output:
         return None
     for axis in range(len(dims)):
