@@ -106,7 +106,7 @@ def takes_blocks(node: Node, weight: tuple[int | None, ...], groups: int, blocke
         return into < blocked.block or into % blocked.input_multiple == 0
     if into == 1 and out == groups:
         return out % blocked.input_multiple == 0
-    return into % blocked.block == 0 and (out // groups) % blocked.block == 0
+    return groups > 0 and into % blocked.block == 0 and (out // groups) % blocked.block == 0
 
 
 def weight_of(node: Node) -> str:

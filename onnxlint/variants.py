@@ -28,7 +28,7 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
     if op == "Resize":
         mode = node.attr("mode", "nearest")
         return f"{op}.{mode.decode() if isinstance(mode, bytes) else mode}"
-    if op.startswith("Reduce") and shape is not None:
+    if op.startswith("Reduce") and rank:
         axes = node.attr("axes", None)
         if axes is None and len(node.inputs) > 1 and node.inputs[1] in graph.values:
             axes = graph.values[node.inputs[1]].reshape(-1).tolist()

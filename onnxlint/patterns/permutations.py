@@ -66,7 +66,7 @@ def _reduces_space(graph: Graph, node: Node) -> bool:
     if axes is None and len(node.inputs) > 1 and node.inputs[1]:
         value = graph.values.get(node.inputs[1])
         axes = None if value is None else value.reshape(-1).tolist()
-    return rank is not None and bool(axes) and all(int(axis) % rank > 1 for axis in axes)
+    return rank is not None and rank > 0 and bool(axes) and all(int(axis) % rank > 1 for axis in axes)
 
 
 def absorbed_behind(graph: Graph, value: str) -> bool:
