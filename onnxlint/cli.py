@@ -245,6 +245,9 @@ def measure(
         MeasureFormat, typer.Option(help="What is written.", metavar=one_of(MeasureFormat))
     ] = MeasureFormat.table,
     output_file: OutputFile = None,
+    timeout: TimeoutOption = 600.0,
+    max_memory_mb: MemoryOption = None,
+    max_file_mb: FileOption = FILE_MB,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -252,7 +255,14 @@ def measure(
     from onnxlint import run
     from onnxlint.measure import command
 
-    settings = run.settings(shapes=shape or (), dims=dim or (), batch=batch, timeout_s=60.0, memory_mb=None)
+    settings = run.settings(
+        shapes=shape or (),
+        dims=dim or (),
+        batch=batch,
+        timeout_s=timeout,
+        memory_mb=max_memory_mb,
+        max_file_mb=max_file_mb,
+    )
     return command.run(
         model,
         device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import math
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_MEMORY_MB = 4096
+_PR_SET_PDEATHSIG = 1
 _OVER_TIME = (signal.SIGPROF, signal.SIGXCPU)
 _MAX_ANSWER_BYTES = 1 << 28
 
@@ -21,7 +23,8 @@ _MAX_ANSWER_BYTES = 1 << 28
 class Limits:
     """What a child may use: wall seconds, MiB of address space beyond what the parent already has, processor seconds.
 
-    None for the last two: by the size of what is worked on (see `sized`).
+    None for the last two: by the size of what is worked on (see `sized`). Infinite processor seconds set no timer of
+    the processor's time: where one runs, Linux tells that time in steps of some milliseconds only.
     """
 
     timeout_s: float = 60.0
@@ -53,10 +56,13 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _run_child(function, writer, limits)
+        _run_child(function, writer, limits, parent)
+    with contextlib.suppress(OSError):  # whichever of the two comes first
+        os.setpgid(child, child)
     os.close(writer)
     try:
         answer = _read_all(reader, time.monotonic() + limits.timeout_s)
@@ -64,8 +70,7 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
         raise _too_slow(f"took longer than {limits.timeout_s:g} s") from None
     finally:
         os.close(reader)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+        _kill(child)
         status = os.waitpid(child, 0)[1]
     if not answer:
         code = os.waitstatus_to_exitcode(status)
@@ -77,13 +82,31 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
     return answer[1:]
 
 
+def _kill(child: int) -> None:
+    """Kill the child and all that it started."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(child, signal.SIGKILL)
+
+
+def _leave_group(parent: int) -> None:
+    """A process group of our own, which ends with the parent where the system can see to it."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it had died before
+            os._exit(1)
+
+
 def _too_slow(why: str) -> ChildDied:
     died = ChildDied(why)
     died.is_quick = False
     return died
 
 
-def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> None:
+def _run_child(function: Callable[[], bytes], writer: int, limits: Limits, parent: int) -> None:
     """Never returns: writes `R` + result or `E` + reason, then leaves without running the parent's exit handlers."""
     memory_mb = DEFAULT_MEMORY_MB if limits.memory_mb is None else limits.memory_mb
     try:
@@ -91,13 +114,15 @@ def _run_child(function: Callable[[], bytes], writer: int, limits: Limits) -> No
 
         # whoever started us may have it write tracebacks to a stream of its own
         faulthandler.disable()
+        _leave_group(parent)
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        seconds = max(1, int(limits.timeout_s) + 1)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        if limits.processor_s != math.inf:
+            seconds = max(1, int(limits.timeout_s) + 1)
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if limits.processor_s is not None:
+        if limits.processor_s is not None and limits.processor_s != math.inf:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_PROF, limits.processor_s)
         space = _address_space_bytes() + memory_mb * 2**20

@@ -124,7 +124,7 @@ TimeoutOption = Annotated[
 ]
 MemoryOption = Annotated[
     int | None,
-    typer.Option(help="MiB that shape inference may take; default by size.", min=64, max=1 << 20, metavar="MB"),
+    typer.Option(help="MiB that native code may take; default by size.", min=64, max=1 << 20, metavar="MB"),
 ]
 FileOption = Annotated[
     int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")

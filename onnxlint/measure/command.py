@@ -15,10 +15,12 @@ from onnxlint.calibrate.sessions import RuntimeProblem, provider_named
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.load import LoadError, load
-from onnxlint.measure.compare import KernelTime, Measured, measure, runnable
+from onnxlint.measure.apart import measure_apart
+from onnxlint.measure.compare import KernelTime, Measured
 from onnxlint.measure.scatter import scatter
 from onnxlint.settings import Settings
 from onnxlint.text import printable
+from onnxlint.timelimit import TimeUp, within
 
 _SHOWN = 20
 
@@ -35,26 +37,31 @@ def run(
     output_format: str,
     output_file: Path | None,
 ) -> int:
-    """Write predicted beside measured; returns the exit code, raises LoadError with the path in front."""
+    """Write predicted beside measured; returns the exit code (1: what was read is incomplete).
+
+    Raises LoadError with the path in front.
+    """
     device = load_device(device_name)
     streams.check_output(output_file, [path])
     own = device.calibration
     chosen_provider = provider_named(provider or (own.provider if own is not None else "CPU"))
     try:
-        loaded = load(path, chosen.max_file_mb)
-        read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
-        model, made_up = runnable(path)
-        found = measure(
-            model,
+        with within(chosen.limits.timeout_s):
+            loaded = load(path, chosen.max_file_mb)
+            read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
+        found = measure_apart(
+            path,
             read,
             device,
             threads=threads or (own.threads if own is not None else 1),
             provider=chosen_provider,
             seconds=seconds,
+            limits=chosen.limits,
         )
     except (LoadError, BindingError, RuntimeProblem) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
-    found = dataclasses.replace(found, made_up_weights=made_up)
+    except TimeUp as error:
+        raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
     if output_format == "json":
         text = as_json(path, found)
     elif output_format == "plot":
@@ -62,7 +69,7 @@ def run(
     else:
         text = as_table(path, found, _SHOWN if top is None else top)
     streams.write(text, output_file)
-    return 0
+    return 1 if read.incomplete else 0
 
 
 def worst_first(kernels: tuple[KernelTime, ...]) -> list[KernelTime]:
