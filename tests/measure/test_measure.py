@@ -24,6 +24,7 @@ def model(tmp_path: Path) -> str:
         tensor.ClearField("raw_data")
         tensor.ClearField("float_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
         tensor.external_data.add(key="location", value="gone.bin")
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
