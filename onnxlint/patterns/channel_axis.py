@@ -25,6 +25,7 @@ _NCHW = (
 )
 _LAST = frozenset({"NhwcConv", "NhwcFusedConv", "MatMul", "LayerNormalization", "Gemm"})
 _TRANSPARENT = UNARY | {"Concat", "Split", "Slice", "Add", "Mul", "PRelu", "Gather"}
+_ELEMENTWISE = UNARY | {"Add", "Sub", "Mul", "Div", "Unsqueeze", "Squeeze"}
 _MAX_STEPS = 24
 
 
@@ -53,6 +54,38 @@ def channel_axis(graph: Graph, values: Iterable[str], default: int) -> int:
                         seen.add(other)
                         pending.append(other)
     return default
+
+
+def is_cut_by_steps(graph: Graph, name: str, axis: int, step: int) -> bool:
+    """Elementwise operators alone lie between `name` and every step-th channel of another value.
+
+    Values cut so and interleaved again are where they were: the pairs of a rotary embedding, complex numbers.
+    """
+    pending, seen = [name], {name}
+    for _ in range(_MAX_STEPS):
+        if not pending:
+            break
+        value = pending.pop(0)
+        node = graph.producer(value)
+        if node is None or node.domain or not node.inputs or graph.is_constant(value):
+            continue
+        if _takes_steps(graph, node, axis, step):
+            return True
+        if node.op_type in _ELEMENTWISE:
+            inputs = [other for other in node.inputs if other and other not in seen]
+            seen.update(inputs)
+            pending.extend(inputs)
+    return False
+
+
+def _takes_steps(graph: Graph, node: Node, axis: int, step: int) -> bool:
+    rank = graph.type_of(node.inputs[0]).rank or 0
+    if axis + 1 < rank and node.op_type in ("Gather", "Split") and int(node.attr("axis", 0)) % rank == axis + 1:
+        return graph.type_of(node.inputs[0]).dims[axis + 1] == step
+    if node.op_type not in ("Gather", "Slice") or axis >= rank:
+        return False
+    own = slices_of(graph, node.outputs[0], axis)
+    return own is not None and own[1].size > 1 and bool(np.all(np.diff(own[1]) == step))
 
 
 def slices_of(graph: Graph, name: str, axis: int) -> tuple[str, Array] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS, Atom, Layout, identity, indices, merged, moved, permuted_axis
-from onnxlint.patterns.channel_axis import channel_axis, slices_of
+from onnxlint.patterns.channel_axis import channel_axis, is_cut_by_steps, slices_of
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.values import Array
 
@@ -192,6 +192,8 @@ def _stack(graph: Graph, node: Node) -> ChannelShuffle | None:
         return None
     for axis in {max(0, new - 1), min(new, len(dims) - 1)}:
         size = graph.type_of(sources[0]).dims[axis]
+        if all(is_cut_by_steps(graph, name, axis, len(sources)) for name in sources):
+            return None
         joined = (*out.dims[:new], *out.dims[new + 1 :])
         joined = (*joined[:axis], size * len(sources), *joined[axis + 1 :])
         layout = list(identity(joined))

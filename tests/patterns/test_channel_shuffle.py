@@ -121,6 +121,39 @@ OTHERS = {
       a, b = Split<axis = 1>(x)
       y = Concat<axis = 1>(b, a)
     }""",
+    "rotary pairs": """n (float[1,3,16,8] i) => (float[1,3,16,8] o)
+    <float[8,8] w, float[16,8] cos, float[16,8] sin, int64[1] zero = {0}, int64[1] one = {1}, int64[1] end = {8},
+     int64[1] three = {3}, int64[1] two = {2}, int64[1] four = {4}, int64[4] s = {1,3,16,8}> {
+      x = MatMul(i, w)
+      a = Slice(x, zero, end, three, two)
+      b = Slice(x, one, end, three, two)
+      n = Neg(b)
+      nu = Unsqueeze(n, four)
+      au = Unsqueeze(a, four)
+      c = Concat<axis = 4>(nu, au)
+      r = Reshape(c, s)
+      xc = Mul(x, cos)
+      rs = Mul(r, sin)
+      o = Add(xc, rs)
+    }""",
+    "complex product": """n (float[1,3,16,8] i) => (float[1,3,16,8] o)
+    <float[8,8] w, float[16,4] cos, float[16,4] sin, int64 zero = {0}, int64 one = {1}, int64[5] h = {1,3,16,4,2},
+     int64[1] four = {4}, int64[4] s = {1,3,16,8}> {
+      x = MatMul(i, w)
+      p = Reshape(x, h)
+      a = Gather<axis = 4>(p, zero)
+      b = Gather<axis = 4>(p, one)
+      ac = Mul(a, cos)
+      bs = Mul(b, sin)
+      as = Mul(a, sin)
+      bc = Mul(b, cos)
+      re = Sub(ac, bs)
+      im = Add(as, bc)
+      ru = Unsqueeze(re, four)
+      iu = Unsqueeze(im, four)
+      c = Concat<axis = 4>(ru, iu)
+      o = Reshape(c, s)
+    }""",
     "focus": """n (float[1,3,8,8] x) => (float[1,12,4,4] o)
     <int64[2] a = {0,0}, int64[2] b = {0,1}, int64[2] c = {1,0}, int64[2] d = {1,1}, int64[2] e = {8,8},
      int64[2] k = {2,3}, int64[2] s = {2,2}> {
