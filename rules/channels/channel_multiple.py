@@ -16,8 +16,8 @@ states; a narrower network gains more, but by giving up channels. The fix priced
 some down, that saves most without saving more than the padding takes; where no rounding does, there is none. On
 `cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
 Silent when padding takes less than 1 % of the latency; on kernels that wait for memory or the launch, whose time the
-padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image
-and the number of classes, which nobody chooses.
+padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image,
+the number of classes, single gates and the positions that token mixing multiplies, which nobody chooses.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from onnxlint.finding import Declare, Edit, Finding, Fix
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, weight_of
 from onnxlint.latency import channels_of
+from onnxlint.patterns.channel_axis import channel_axis
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
@@ -143,8 +144,8 @@ def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
     alignment = ctx.device.alignment
     cost, real, unaligned = 1, 1, []
     for width, multiple, is_chosen in (
-        (into, alignment.input_channels, not is_depthwise and into > 3),
-        (out, alignment.output_channels, not _is_last(ctx.graph, node)),
+        (into, alignment.input_channels, not is_depthwise and into > 3 and not _reads_positions(ctx.graph, node)),
+        (out, alignment.output_channels, out > 1 and not _is_output(ctx.graph, node)),
     ):
         if is_chosen:
             padded = -(-width // multiple) * multiple
@@ -154,6 +155,41 @@ def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
     if alignment.mode == "cliff":
         return (1 - 1 / alignment.cliff_factor if unaligned else 0.0), unaligned
     return 1 - real / cost, unaligned
+
+
+def _is_output(graph: Graph, node: Node) -> bool:
+    return _is_last(graph, node) or _writes_positions(graph, node)
+
+
+def _reads_positions(graph: Graph, node: Node) -> bool:
+    """A product over positions, whose last axis is that of the channels transposed away: token mixing."""
+    before = graph.producer(node.inputs[0]) if node.op_type == "MatMul" else None
+    return before is not None and _swaps(before) and _is_channels_last(graph, before.inputs[0])
+
+
+def _writes_positions(graph: Graph, node: Node) -> bool:
+    value = node.outputs[0] if node.op_type == "MatMul" else ""
+    for _ in range(4):
+        reader = graph.sole_reader(value) if value else None
+        if reader is None:
+            return False
+        if _swaps(reader):
+            return _is_channels_last(graph, reader.outputs[0])
+        if reader.op_type != "Add":
+            return False
+        value = reader.outputs[0]
+    return False
+
+
+def _swaps(node: Node) -> bool:
+    """A Transpose of the last two axes."""
+    perm = list(node.attr("perm") or ()) if node.op_type == "Transpose" else []
+    return len(perm) > 2 and perm == [*range(len(perm) - 2), len(perm) - 1, len(perm) - 2]
+
+
+def _is_channels_last(graph: Graph, value: str) -> bool:
+    rank = graph.type_of(value).rank or 0
+    return channel_axis(graph, (value,), -1) == rank - 1
 
 
 def _is_last(graph: Graph, node: Node) -> bool:
@@ -207,5 +243,29 @@ net (float[1,{a},28,28] x) => (float[1,64,28,28] y)
   y = Conv(b, w3)
 }}
 """
-VALID = [Valid(_WIDE.format(a=128), device="hi3519")]
+_TOKENS = """
+mixing (float[1,196,384] x) => (float[1,196,384] y)
+<float[384] scale, float[196,196] w, float[196] b, float[384,384] v> {
+  n = LayerNormalization<axis = -1>(x, scale)
+  t = Transpose<perm = [0, 2, 1]>(n)
+  p = MatMul(t, w)
+  q = Add(b, p)
+  r = Transpose<perm = [0, 2, 1]>(q)
+  y = MatMul(r, v)
+}
+"""
+_GATE = """
+gate (float[1,3136,64] x) => (float[1,3136,64] y) <float[64,64] v, float[64,1] w> {
+  q = MatMul(x, v)
+  g = MatMul(q, w)
+  s = Sigmoid(g)
+  y = Mul(q, s)
+}
+"""
+VALID = [
+    Valid(_WIDE.format(a=128), device="hi3519"),
+    # the positions of token mixing and the one number of a gate: nobody chooses them
+    Valid(_TOKENS, device="rk3588"),
+    Valid(_GATE, device="rk3588"),
+]
 INVALID = [Invalid(_WIDE.format(a=136), device="hi3519", places=2)]

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix
-from onnxlint.graph import Node
+from onnxlint.graph import Graph, Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.placement import cause
@@ -38,6 +38,8 @@ from onnxlint.rule import Context, Invalid, Rule, Valid
 RULE = Rule(code="CNV007", name="attribute-limit", severity="error")
 _MAX_SHOWN = 4
 _MAX_ALIKE = 32
+_PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
+_MAX_PREPROCESSING = 8
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -97,9 +99,22 @@ def _legal(ctx: Context, node: Node) -> Iterator[LegalForm]:
 def _advice(ctx: Context, node: Node, forms: list[tuple[Fix, str]]) -> str:
     lines = [f"{'Exact' if fix.safety == 'exact' else 'When retraining'}: {told}." for fix, told in forms]
     kernel, strides = node.attr("kernel_shape"), node.attr("strides")
-    if node.op_type == "Conv" and kernel and strides and list(kernel) == list(strides) and node.inputs[0]:
+    is_patches = node.op_type == "Conv" and bool(kernel) and bool(strides) and list(kernel) == list(strides)
+    if is_patches and _is_image(ctx.graph, node.inputs[0]):
         lines.append("Cut the patches in preprocessing, each into the channels, and convolve them 1x1 (exact).")
     return "\n".join(lines[:3]) or f"No window of {ctx.device.name} does the same; choose one within the limit."
+
+
+def _is_image(graph: Graph, value: str) -> bool:
+    """An input of the graph, as it is or normalised: preprocessing can still rearrange it."""
+    for _ in range(_MAX_PREPROCESSING):
+        node = graph.producer(value)
+        if node is None:
+            return value in graph.inputs
+        if node.op_type not in _PREPROCESSING or not all(map(graph.is_constant, node.inputs[1:])):
+            return False
+        value = node.inputs[0]
+    return False
 
 
 _PATCHES = """

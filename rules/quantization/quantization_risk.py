@@ -17,8 +17,8 @@ and the next layer's input channel up, which is exact through ReLU (not through 
 kernels need clipping, quantization-aware training, or training with RepOptimizer.
 
 ## Where it is silent
-Where floats are executed, on models that are quantized already, on random initialization (equal ranges), and without
-the weights' values.
+Where floats are executed (on the host, too, of layers that leave the device), on models that are quantized already, on
+random initialization (equal ranges), and without the weights' values.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ def _noise(ctx: Context, node: Node) -> Int8Noise | None:
     """The float weight of a Conv, Gemm or MatMul, its output channels first."""
     if node.op_type not in ("Conv", "Gemm", "MatMul") or node.domain or len(node.inputs) < 2:
         return None
+    if ctx.kernels[ctx.analysis.kernel_of[node.key]].on_host:
+        return None
     source, known = ctx.graph.producer(node.inputs[1]), ctx.graph.type_of(node.inputs[1])
     if not ctx.graph.is_constant(node.inputs[1]) or (source is not None and source.op_type == "DequantizeLinear"):
         return None
@@ -98,16 +100,19 @@ def _noise(ctx: Context, node: Node) -> Int8Noise | None:
 _LAYER = """layer (float[1,64,28,28] x) => (float[1,64,28,28] y) <float[64,64,3,3] w> {
     y = Conv <pads = [1,1,1,1]> (x, w)
 }"""
+_UNEQUAL = {
+    # ranges over two orders of magnitude
+    "w": lambda rng, shape: rng.standard_normal(shape) * np.geomspace(0.005, 1, shape[0]).reshape(-1, 1, 1, 1)
+}
 VALID = [
+    # NNIE has no product of 3-D tensors: the host computes it, in floats
+    Valid(
+        "host (float[1,197,64] x) => (float[1,197,64] y) <float[64,64] w> { y = MatMul (x, w) }",
+        device="hi3519",
+        weights={"w": lambda rng, shape: rng.standard_normal(shape) * np.geomspace(0.005, 1, shape[1])},
+    ),
     Valid(_LAYER, device="hi3519", weights={"w": lambda rng, shape: rng.standard_normal(shape)}),
 ]
 INVALID = [
-    # ranges over two orders of magnitude
-    Invalid(
-        _LAYER,
-        device="hi3519",
-        weights={
-            "w": lambda rng, shape: rng.standard_normal(shape) * np.geomspace(0.005, 1, shape[0]).reshape(-1, 1, 1, 1)
-        },
-    ),
+    Invalid(_LAYER, device="hi3519", weights=_UNEQUAL),
 ]

@@ -19,9 +19,10 @@ advice. Convolutions of one input with the same window and activation whose resu
 side by side are one convolution with their weights stacked: exact.
 
 ## Where it is silent
-On two branches (residual blocks, squeeze-excite gates, channel splits), on branches that feed one another (DenseNet,
-one-shot aggregation), on cells that run on the host. An info where less than a tenth of the cells' time is launch
-overhead or an unfilled machine: there narrow kernels cost, not their number.
+On two branches (residual blocks, squeeze-excite gates, channel splits, dual paths that slice what they join), on
+branches that feed one another (DenseNet, one-shot aggregation), on heads side by side, on cells that run on the host.
+An info where less than a tenth of the cells' time is launch overhead or an unfilled machine: there narrow kernels
+cost, not their number.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from onnxlint.device import KERNEL_CLASSES
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Reconnect, Remove
 from onnxlint.gains import gaining
 from onnxlint.graph import Graph
-from onnxlint.kernels import ANCHORS
+from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.convolutions import sizes
 from onnxlint.patterns.regions import Region, regions
 from onnxlint.patterns.stacked import stacked
@@ -49,7 +50,7 @@ RULE = Rule(code="G3", name="network-fragmentation", severity="warning")
 MIN_BRANCHES, MIN_OPERATORS = 3, 4
 MIN_IDLE = 0.1
 """The part of the cells' time below which launches and an unfilled machine are not what costs."""
-_OPERATORS = ANCHORS | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
+_OPERATORS = CONVOLUTIONS | TRANSPOSED | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 _SPATIAL = 2
 _LISTED = 6
 
@@ -63,9 +64,10 @@ class _Cell:
     idle: float
     macs: int
     stacked: tuple[Edit, ...]
+    branches: int
 
     def __str__(self) -> str:
-        return f"{self.region.name}: {len(self.region.branches)} branches, {self.operators} convolutions and pools"
+        return f"{self.region.name}: {self.branches} branches, {self.operators} convolutions and pools"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -93,7 +95,7 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
         lost = f"Little is launch overhead ({100 * idle:.0f} %): {small} run below the rate of wide ones"
     return Finding(
         message=f"{plural(len(cells), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
-        f"{len(worst.region.branches)} branches",
+        f"{worst.branches} branches",
         suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs.",
         nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
         places=len(cells),
@@ -110,12 +112,13 @@ def _widths(ctx: Context, cells: list[_Cell]) -> str:
 
 
 def _cell(ctx: Context, region: Region) -> _Cell | None:
-    """The region as a cell, None where it has too few operators or leaves the device."""
+    """The region as a cell, None where it has too few operators or branches or leaves the device."""
     analysis, members = ctx.analysis, {node.key for node in (*region.inner, *region.joins)}
     indices = sorted({analysis.kernel_of[key] for key in members})
     own = [(i, k) for i in indices if (k := ctx.kernels[i]).main.key in members and not k.is_free]
     operators = [k for _, k in own if k.main.op_type in _OPERATORS]
-    if len(operators) < MIN_OPERATORS or any(k.on_host for _, k in own):
+    branches = _branches(ctx.graph, region)
+    if len(operators) < MIN_OPERATORS or branches < MIN_BRANCHES or any(k.on_host for _, k in own):
         return None
     machine, idle = analysis.target.machine, 0.0
     seconds = float(analysis.seconds(i for i, _ in own).mean())
@@ -128,7 +131,34 @@ def _cell(ctx: Context, region: Region) -> _Cell | None:
             idle += (whole - launch) * max(0.0, 1 - known.elements / machine.fill)
     macs = sum(analysis.kernel_costs[i].macs for i, _ in own)
     merged = tuple(stacked(ctx.graph, region.joins[-1], RULE.code))
-    return _Cell(region, len(operators), len(own), seconds, idle, macs, merged)
+    return _Cell(region, len(operators), len(own), seconds, idle, macs, merged, branches)
+
+
+def _branches(graph: Graph, region: Region) -> int:
+    """The values joined, parts of one operator's result counted once."""
+    inside = {node.key for node in region.inner}
+    ends: set[str] = set()
+    bare = 0
+    for branch in region.branches:
+        last = _last_operators(graph, branch, inside)
+        ends |= last
+        bare += not last
+    return len(ends) + bare
+
+
+def _last_operators(graph: Graph, branch: str, inside: set[str]) -> set[str]:
+    found: set[str] = set()
+    pending, seen = [branch], {branch}
+    while pending:
+        node = graph.producer(pending.pop())
+        if node is None or node.key not in inside:
+            continue
+        if node.op_type in _OPERATORS:
+            found.add(node.key)
+            continue
+        pending += [name for name in node.inputs if name and name not in seen]
+        seen.update(node.inputs)
+    return found
 
 
 def _wide(graph: Graph, cells: list[_Cell], count: int) -> Fix:
