@@ -178,7 +178,7 @@ def axes_of(graph: Graph, node: Node, rank: int) -> list[int]:
         name = node.inputs[position] if position is not None and len(node.inputs) > position else ""
         if name:
             known = graph.values.get(name)
-            axes = [] if known is None else [int(value) for value in known.reshape(-1)]
+            axes = _shortened(graph, node) if known is None else [int(value) for value in known.reshape(-1)]
         elif is_reduction:
             axes = list(range(rank)) if not node.attr("noop_with_empty_axes", 0) else []
         elif node.op_type in ("Softmax", "LogSoftmax"):
@@ -186,6 +186,14 @@ def axes_of(graph: Graph, node: Node, rank: int) -> list[int]:
         else:
             axes = [0] if node.op_type in ("ArgMax", "ArgMin", "Split") else []
     return [value % rank if rank else value for value in axes]
+
+
+def _shortened(graph: Graph, node: Node) -> list[int]:
+    """The axes that a Slice shortens, where a change states its types but no values."""
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    if node.op_type != "Slice" or not (before.is_known and after.is_known):
+        return []
+    return [axis for axis, (old, new) in enumerate(zip(before.dims, after.dims, strict=False)) if old != new]
 
 
 def _scales(graph: Graph, node: Node, scales: list[int]) -> Broken:

@@ -250,6 +250,35 @@ VALID = [
         }""",
         device="t4",
     ),
+    # a dual path: both convolutions' results are cut, one part summed, one part each kept
+    Valid(
+        """dual (float[1,64,14,14] x) => (float[1,112,14,14] y)
+        <float[96,64,1,1] w, float[32,64,1,1] v, float[32,32,3,3] u, float[80,32,1,1] t,
+         int64[2] left = {64,32}, int64[2] right = {64,16}> {
+            a = Conv (x, w)
+            b = Conv (x, v)
+            c = Conv <pads = [1,1,1,1]> (b, u)
+            d = Conv (c, t)
+            a1, a2 = Split <axis = 1> (a, left)
+            d1, d2 = Split <axis = 1> (d, right)
+            s = Add (a1, d1)
+            y = Concat <axis = 1> (s, a2, d2)
+        }""",
+        device="t4",
+    ),
+    # heads side by side: no map that one convolution could write
+    Valid(
+        """heads (float[1,64] x) => (float[1,40] y)
+        <float[64,10] w, float[64,10] v, float[64,10] u, float[64,10] t> {
+            z = Relu (x)
+            a = Gemm (z, w)
+            b = Gemm (z, v)
+            c = Gemm (z, u)
+            d = Gemm (z, t)
+            y = Concat <axis = 1> (a, b, c, d)
+        }""",
+        device="t4",
+    ),
 ]
 INVALID = [
     Invalid("inception " + _CELL, device="t4", severity="warning"),

@@ -11,6 +11,7 @@ import pytest
 from edited import Weights, graph_of, same_outputs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from linting import found_in
 
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.pool_windows import legal_pools
@@ -177,3 +178,14 @@ def test_odd_windows_have_no_tiles(attributes: str) -> None:
     graph = graph_of(conv(24, 9, attributes))
     window = window_of(graph, graph.compute_nodes[0])
     assert window is None or TILES not in {form.title for form in legal_convolutions(window, most(kernel=7))}
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_only_an_image_is_cut_into_patches_beforehand(is_inside: bool) -> None:
+    stem = "Relu(x)" if is_inside else "Div(x, s)"
+    text = f"""n (float[1,3,224,224] x) => (float[1,192,14,14] y) <float[192,3,16,16] w, float s> {{
+      a = {stem}
+      y = Conv<kernel_shape = [16, 16], strides = [16, 16]>(a, w)
+    }}"""
+    [finding] = found_in(text, "CNV007", "x3")
+    assert ("preprocessing" in finding.suggestion) != is_inside

@@ -19,7 +19,7 @@ from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.rewrites import rewrites
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import Report, ReportedFinding
-from onnxlint.rule import example_model
+from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
 from onnxlint.whatif import apply
 
@@ -234,6 +234,21 @@ def test_a_softmax_of_three_dims_has_a_form_in_four() -> None:
     [rewrite] = rewrites(graph, graph.nodes[0])
     shapes = {"shape4": [1, 3, 4, 5], "shape3": [3, 4, 5]}
     assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array(shapes[n.rpartition("/")[2]])] * 2)
+
+
+@pytest.mark.parametrize(("axis", "is_offered"), [(1, True), (3, False)])
+def test_a_split_is_slices_only_where_those_run_along_its_axis(axis: int, is_offered: bool) -> None:
+    half = [1, 8, 16, 16]
+    half[axis] //= 2
+    shape = ",".join(map(str, half))
+    sizes = f"{half[axis]}, {half[axis]}"
+    text = f"""n (float[1,8,16,16] x) => (float[{shape}] a, float[{shape}] b) <int64[2] sizes = {{{sizes}}}> {{
+      a, b = Split<axis={axis}>(x, sizes)
+    }}"""
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[0])
+    context = Context(Analysis(graph, target_for(load_device("hi3519"))))
+    assert context.runs(rewrite.edits) == is_offered
 
 
 def test_a_split_is_as_many_slices() -> None:
