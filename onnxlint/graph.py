@@ -62,6 +62,11 @@ class Node:
         """An attribute's Python value, or `default`."""
         return attribute(self.attributes, name, default)
 
+    def ints(self, name: str) -> list[int] | None:
+        """An attribute's integers; None where there is none, or it holds anything else."""
+        found = self.attr(name, ())
+        return [*found] if found and all(isinstance(one, int) for one in found) else None
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:

@@ -23,13 +23,13 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
     shape = graph.type_of(node.inputs[0]).shape if node.inputs else None
     rank = len(shape or ())
     if op == "Transpose" and rank:
-        order = list(node.attr("perm", list(range(rank))[::-1]))
+        order = node.ints("perm") or list(range(rank))[::-1]
         return f"{op}.last" if order and order[-1] != rank - 1 else op
     if op == "Resize":
         mode = node.attr("mode", "nearest")
         return f"{op}.{mode.decode() if isinstance(mode, bytes) else mode}"
     if op.startswith("Reduce") and rank:
-        axes = node.attr("axes", None)
+        axes = node.ints("axes")
         if axes is None and len(node.inputs) > 1 and node.inputs[1] in graph.values:
             axes = graph.values[node.inputs[1]].reshape(-1).tolist()
         return f"{op}.last" if axes is not None and all(axis % rank == rank - 1 for axis in axes) else op
