@@ -102,7 +102,7 @@ def _n_bits(node: NodeDef, inputs: Sequence[TensorType], ask: Ask) -> list[Tenso
     return [TensorType(inputs[0].dtype, (*inputs[0].dims[:-1], _number(node, "N")))]
 
 
-_register(_n_bits, 2, "MatMulNBits", "MatMulBnb4")
+_register(_n_bits, 2, "MatMulNBits", "MatMulBnb4", "MatMulPacked", "MatMulNBitsQLoRA")
 
 
 def _q_gemm(node: NodeDef, inputs: Sequence[TensorType], ask: Ask) -> list[TensorType | None]:

