@@ -94,6 +94,8 @@ _CONTRIB = {
     "MatMulNBits": _at(2, 3, 4),
     "MatMulNBitsMlp": _at(4, 7),
     "MatMulNBitsQkv": _at(4, 7, 10),
+    "MatMulNBitsQLoRA": _at(2, 4, 6),
+    "MatMulPacked": _at(2),
     "MatMulBnb4": _at(2),
     "MatMulFpQ4": _at(2),
     "MatMulBlockQuantizedFp4Weight": _at(2, 3, 4),
@@ -156,13 +158,14 @@ _PACKED = {
     "MatMulNBits": (1, "bits"),
     "MatMulNBitsMlp": (3, "bits"),
     "MatMulNBitsQkv": (3, "bits"),
+    "MatMulNBitsQLoRA": (1, "bits"),
     "MatMulBnb4": (1, ""),
     "MatMulFpQ4": (1, ""),
     "MatMulBlockQuantizedFp4Weight": (1, ""),
     "GatherBlockQuantized": (0, "bits"),
     "QMoE": (2, "expert_weight_bits"),
 }
-_FURTHER = {"MatMulNBitsMlp": (6,), "MatMulNBitsQkv": (6, 9), "QMoE": (5, 8)}
+_FURTHER = {"MatMulNBitsQLoRA": (3, 5), "MatMulNBitsMlp": (6,), "MatMulNBitsQkv": (6, 9), "QMoE": (5, 8)}
 
 
 def weights_per_element(domain: str, op_type: str, index: int, number: Callable[[str, int], int]) -> int:
@@ -174,5 +177,7 @@ def weights_per_element(domain: str, op_type: str, index: int, number: Callable[
     first, name = _PACKED.get(op_type, (-1, "")) if domain == CONTRIB else (-1, "")
     if index != first and index not in (_FURTHER.get(op_type, ()) if domain == CONTRIB else ()):
         return 1
+    if op_type == "MatMulNBitsQLoRA" and index != first:
+        name = "lora_bits"
     bits = number(name, 4) if name else 4
     return 8 // bits if 0 < bits <= 8 else 1

@@ -129,7 +129,8 @@ def notes(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     if model.unknown_operators:
         names = ", ".join(f"{printable(op)} ×{n}" for op, n in model.unknown_operators.items())
         share = percent(model.unknown_node_share)
-        yield hanging("unknown cost", Text(f"{names}: {share} of the nodes, not in the totals"), "yellow")
+        multiply = f"; {percent(model.macs_coverage)} of the products known" if model.macs_coverage < 1 else ""
+        yield hanging("unknown cost", Text(f"{names}: {share} of the nodes, not in the totals{multiply}"), "yellow")
     if model.unresolved:
         names = ", ".join(printable(name, 40) for name in model.unresolved[:3])
         more = f" and {len(model.unresolved) - 3} more" if len(model.unresolved) > 3 else ""

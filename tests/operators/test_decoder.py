@@ -3,7 +3,7 @@
 import pytest
 from operators.calls import work
 
-from onnxlint.operators import why_unknown
+from onnxlint.operators import is_parameter_input, weights_per_element, why_unknown
 from onnxlint.operators.elementwise import LOG, SIGMOID
 from onnxlint.operators.normalization import RMS_NORM
 
@@ -87,3 +87,11 @@ def test_state_space_layer_reads_one_snapshot():
 def test_what_depends_on_data_says_so():
     for op_type in ("ConvStateReplay", "GatedDeltaNetStateReplay", "SpeculativePrefixCommit"):
         assert why_unknown(MS, op_type).endswith("is data")
+
+
+def test_base_and_adapter_have_their_own_bits():
+    bits = {"bits": 4, "lora_bits": 8}.get
+    found = [weights_per_element(MS, "MatMulNBitsQLoRA", index, bits) for index in (1, 3, 5)]
+    assert found == [2, 1, 1]
+    weights = [index for index in range(7) if is_parameter_input(MS, "MatMulNBitsQLoRA", index)]
+    assert weights == [0, 1, 3, 5]
