@@ -30,6 +30,7 @@ from onnxlint.tensor import TensorType
 MAX_DEGREE = 3
 MAX_INFERENCES = 64
 MAX_NODES_INFERRED = 400_000
+MAX_NODES_INFERRED_IN_REPORT = 10_000
 _STEPS = (1, 32)
 _METRICS = ("macs", "flops", "memory_access_bytes")
 
@@ -46,25 +47,29 @@ class _Incomparable(Exception):
     """At some size more or fewer shapes are known than at the assumed ones."""
 
 
-def formulas(proto: onnx.ModelProto, bindings: Bindings, target: Target, limits: Limits) -> tuple[FormulaInfo, ...]:
+def formulas(
+    proto: onnx.ModelProto, bindings: Bindings, target: Target, limits: Limits, max_nodes: int = MAX_NODES_INFERRED
+) -> tuple[FormulaInfo, ...]:
     """The totals as formulas in the dims that had to be assumed; empty where none was, or where they are none."""
     definition = read_graph(proto)
     bound = bind(definition, bindings)
     places = free_dims(definition, bound)
     if not places or definition.problems:
         return ()
-    model = _Model(proto, definition, bound, target, limits, places)
+    model = _Model(proto, definition, bound, target, limits, places, max_nodes)
     try:
         return tuple(_formulas(model))
     except (_TooDear, _Incomparable):
         return ()
 
 
-def with_formulas(report: Report, proto: onnx.ModelProto, device: Device, settings: Settings) -> Report:
-    """The report with `model.formulas`, where dims were assumed."""
+def with_formulas(
+    report: Report, proto: onnx.ModelProto, device: Device, settings: Settings, max_nodes: int = MAX_NODES_INFERRED
+) -> Report:
+    """The report with `model.formulas`, where dims were assumed and `max_nodes` inferred nodes are enough."""
     if not report.model.assumed or report.totals is None:
         return report
-    found = formulas(proto, settings.bindings, target_for(device, settings.precision), settings.limits)
+    found = formulas(proto, settings.bindings, target_for(device, settings.precision), settings.limits, max_nodes)
     return msgspec.structs.replace(report, model=msgspec.structs.replace(report.model, formulas=found))
 
 
@@ -79,9 +84,10 @@ class _Model:
         target: Target,
         limits: Limits,
         places: Mapping[str, Sequence[tuple[str, int]]],
+        max_nodes: int,
     ) -> None:
         self.proto, self.definition, self.bound, self.target, self.limits = proto, definition, bound, target, limits
-        self.places, self.symbols = places, tuple(places)
+        self.places, self.symbols, self.max_nodes = places, tuple(places), max_nodes
         self.base: Point = tuple(self.size(symbol) for symbol in self.symbols)
         self.known: dict[Point, tuple[Totals, int]] = {}
 
@@ -93,7 +99,7 @@ class _Model:
         """The totals at these values; raises _Incomparable, _TooDear."""
         if point not in self.known:
             nodes = len(self.definition.nodes)
-            if len(self.known) >= MAX_INFERENCES or nodes * len(self.known) > MAX_NODES_INFERRED:
+            if len(self.known) >= MAX_INFERENCES or nodes * len(self.known) > self.max_nodes:
                 raise _TooDear
             self.known[point] = self.totals(point)
         totals, unknown = self.known[point]

@@ -31,7 +31,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The model as read: what it is, what was assumed of it, what stayed unknown.
 
     `macs_coverage` is the known part of the nodes that multiply (convolutions, products, attention, recurrences).
-    `formulas` is filled where it was asked for (`onnxlint profile`) and dims were assumed.
+    `formulas` is filled on the command line where dims were assumed.
     """
 
     path: str

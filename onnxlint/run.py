@@ -112,6 +112,7 @@ def check(
             try:
                 with progress.shown(model.weights), within(chosen.limits.timeout_s):
                     report = lint_graph(model, profile, rules, chosen)
+                report = _with_formulas(report, loaded, profile, chosen)
             except DeviceError:
                 raise
             except TimeUp as error:
@@ -129,6 +130,15 @@ def check(
         content = _rendered(reports, view, to_file=output_file is not None)
     streams.write(content, output_file)
     return max((report.exit_code for report in reports), default=2)
+
+
+def _with_formulas(report: Report, loaded: LoadedModel, device: Device, chosen: Settings) -> Report:
+    """The report with the totals as formulas, where dims were assumed and a few more inferences are cheap."""
+    if not report.model.assumed:
+        return report
+    from onnxlint.formula import MAX_NODES_INFERRED_IN_REPORT, with_formulas
+
+    return with_formulas(report, loaded.proto, device, chosen, MAX_NODES_INFERRED_IN_REPORT)
 
 
 def _failed(path: str, error: Exception) -> Report:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
+from pathlib import Path
 
 import onnx
 import pytest
@@ -16,7 +18,10 @@ from onnxlint.device import load_device
 from onnxlint.formula import formulas
 from onnxlint.isolated import Limits
 from onnxlint.output.profile_table import formula_text
+from onnxlint.output.terminal import View
 from onnxlint.report import FormulaInfo
+from onnxlint.run import check
+from onnxlint.settings import Settings
 
 NODE = helper.make_node
 
@@ -99,3 +104,17 @@ def test_inferences_are_few(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "infer", lambda *given: calls.append(1) or original(*given))
     assert found(build(name, batch="batch"))
     assert 0 < len(calls) <= 8
+
+
+def test_the_report_has_the_formula_where_dims_are_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proto = model([NODE("MatMul", ["x", "w"], ["y"])], [value("x", ["N", 16])], ["y"], [weight("w", 16, 16)])
+    onnx.save(proto, tmp_path / "m.onnx")
+    chosen = Settings()
+    check([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "text", None, View())
+    assert "MACCs = 256·N" in capsys.readouterr().out
+    check([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "json", None, View())
+    formulas = json.loads(capsys.readouterr().out)["model"]["formulas"]
+    assert [formula["metric"] for formula in formulas] == ["macs", "flops", "memory_access_bytes"]
+    bound = Settings(bindings=Bindings(batch=1))
+    check([str(tmp_path / "m.onnx")], ["generic"], bound, (), "text", None, View())
+    assert "MACCs =" not in capsys.readouterr().out

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxlint.output.profile_table import formula_text
 from onnxlint.report import Report, Totals
 from onnxlint.text import printable
 from onnxlint.units import count, percent, plural, rate, seconds, seconds_range, size
@@ -126,6 +127,9 @@ def notes(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     if model.assumed:
         bound = ", ".join(printable(name, 40) for name in model.assumed)
         yield hanging("assumed", Text(f"{bound} (bind them with --dim, --shape or --batch)"), "yellow")
+    formula = next((found for found in model.formulas if found.metric == "macs"), None)
+    if formula is not None:
+        yield hanging("formula", Text(formula_text(formula)), "dim")
     if model.unknown_operators:
         names = ", ".join(f"{printable(op)} ×{n}" for op, n in model.unknown_operators.items())
         share = percent(model.unknown_node_share)
