@@ -34,12 +34,13 @@ _NEAR, _GAIN, _SHOWN = 0.5, 0.95, 5
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding: for the memory at large if it is short, else for that on the chip if another order fits there."""
-    if not ctx.analysis.kernels:
-        return
-    device, peak = ctx.device, activation_peak(ctx.analysis)
-    weights = sum(cost.weight_bytes for cost in ctx.analysis.kernel_costs)
+    device = ctx.device
     memory = (device.memory_mib.value or 0.0) * 2**20 if device.memory_mib is not None else 0.0
     chip = (device.on_chip_kib.value or 0.0) * 2**10 if device.on_chip_kib is not None else 0.0
+    if not ctx.analysis.kernels or not (memory or chip):
+        return
+    peak = activation_peak(ctx.analysis)
+    weights = sum(cost.weight_bytes for cost in ctx.analysis.kernel_costs)
     if memory and peak.bytes + weights > _NEAR * memory:
         better = _better(ctx, peak, _GAIN * peak.bytes)
         is_short = peak.bytes + weights > memory
