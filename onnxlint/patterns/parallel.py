@@ -73,12 +73,13 @@ def merges(graph: Graph) -> Iterator[Merge]:
 
 def _summed(graph: Graph, last: Node) -> tuple[list[Node], list[str]]:
     """The sum with the sums before it that nothing else reads, and what they add up."""
-    sums, operands, pending = [last], [], list(last.inputs)
+    sums, operands, pending, seen = [last], [], list(last.inputs), {last.key}
     while pending:
         name = pending.pop()
         writer = graph.producer(name)
         inner = writer is not None and writer.op_type in _SUMS and writer.role == "compute" and not writer.domain
-        if inner and writer is not None and graph.sole_reader(name) is not None:
+        if inner and writer is not None and graph.sole_reader(name) is not None and writer.key not in seen:
+            seen.add(writer.key)  # a sum of a value and itself names it twice
             sums.append(writer)
             pending += writer.inputs
         else:

@@ -98,12 +98,13 @@ def _inside(graph: Graph, name: str, index: dict[str, int]) -> bool:
 def _joined(graph: Graph, join: Node, index: dict[str, int]) -> tuple[list[Node], list[str]]:
     """The join with the same sums before it, and the values that they join."""
     joins, operands = [join], []
-    pending = deque(join.inputs)
+    pending, seen = deque(join.inputs), {join.key}
     while pending:
         name = pending.popleft()
         producer = graph.producer(name)
         chained = producer is not None and producer.op_type == join.op_type != "Concat" and producer.key in index
-        if chained and producer is not None and graph.sole_reader(name) is not None:
+        if chained and producer is not None and graph.sole_reader(name) is not None and producer.key not in seen:
+            seen.add(producer.key)  # a sum of a value and itself names it twice
             joins.append(producer)
             pending += producer.inputs
         elif name:
