@@ -12,7 +12,7 @@ LOSSY_ENERGY, CLOSE_ENERGY = 0.99, 0.999999
 """Parts of the squared singular values: the weight's error is the root of the rest, 10 % and 0.1 %."""
 _PAYING = 0.8
 """Two layers are looked for that have at most this part of the weight's products."""
-_PROBES, _MARGIN = 8, 1.2
+_PROBES, _MARGIN, _SMALL_SIDE = 8, 1.2, 64
 _MAX_SIDE, _BLOCK = 2048, 8192
 
 
@@ -43,9 +43,7 @@ def ranks(weight: Array) -> Ranks | None:
     total = float(np.einsum("ij,ij->", matrix, matrix, dtype=np.float64))
     if total <= 0 or not np.isfinite(total) or side > _MAX_SIDE:
         return None
-    probes = np.random.default_rng(0).standard_normal((side, _PROBES)).astype(matrix.dtype)
-    fourth = float(((matrix @ (matrix.T @ probes)).astype(np.float64) ** 2).sum()) / _PROBES
-    if fourth <= 0 or (LOSSY_ENERGY * total) ** 2 / fourth > _MARGIN * most:
+    if side > _SMALL_SIDE and not _may_pay(matrix, total, most):
         return None
     gram = np.zeros((side, side))
     for start in range(0, matrix.shape[1], _BLOCK):
@@ -55,3 +53,10 @@ def ranks(weight: Array) -> Ranks | None:
     energy /= energy[-1]
     lossy, close = (int(np.searchsorted(energy, part)) + 1 for part in (LOSSY_ENERGY, CLOSE_ENERGY))
     return Ranks(rows, columns, lossy, min(close, side)) if lossy <= most else None
+
+
+def _may_pay(matrix: Array, total: float, most: int) -> bool:
+    """The cheap test: an estimate, so that small matrices, where a few probes say little, do without."""
+    probes = np.random.default_rng(0).standard_normal((len(matrix), _PROBES)).astype(matrix.dtype)
+    fourth = float(((matrix @ (matrix.T @ probes)).astype(np.float64) ** 2).sum()) / _PROBES
+    return fourth > 0 and (LOSSY_ENERGY * total) ** 2 / fourth <= _MARGIN * most

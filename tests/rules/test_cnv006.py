@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linting import found, found_in
 
@@ -23,6 +23,7 @@ def low(rank: int, noise: float = 0.0) -> Draw:
 
 
 @given(st.integers(8, 80), st.integers(8, 80), st.integers(1, 4), st.integers(0, 99))
+@example(21, 10, 4, 28)  # few singular values: probes alone would misjudge them
 @settings(max_examples=40, deadline=None)
 def test_the_rank_holds_the_energy(rows: int, columns: int, rank: int, seed: int) -> None:
     weight = low(rank, 1e-4)(np.random.default_rng(seed), (rows, columns)).astype(np.float32)
