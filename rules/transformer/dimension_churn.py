@@ -51,10 +51,16 @@ def check(ctx: Context) -> Iterator[Finding]:
     nodes = [node for move in found for node in move.nodes]
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     kinds = Counter(_WORDS[move.kind] for move in found)
+    are_turned = all(move.kind.startswith("to-channels") for move in found)
+    what = "channels first and channels last" if are_turned else "maps and tokens"
+    advice = (
+        "Keep one layout: normalise\nand project over axis 1, where the channels stand."
+        if are_turned
+        else "Keep one dimension:\n4-D blocks first, 3-D last, one change between."
+    )
     yield Finding(
-        message=f"{len(found)} changes between maps and tokens: {100 * ctx.share(nodes):.0f} % of the time",
-        suggestion=f"Their transpositions write {size(moved)}. Keep one dimension:\n"
-        "4-D blocks first, 3-D last, one change between.",
+        message=f"{len(found)} changes between {what}: {100 * ctx.share(nodes):.0f} % of the time",
+        suggestion=f"Their transpositions write {size(moved)}. {advice}",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(Fix("no change of dimension between the blocks", "advice", tuple(_still(found))),),

@@ -15,7 +15,7 @@ Pool keys and values 2x2 before the product (a quarter of the scores), or move a
 tokens. It needs retraining.
 
 ## Where it is silent
-On networks without images, on windows of fewer keys than channels, and where the attention costs less than is shown.
+On networks without images, on keys that are pooled already, on windows of fewer keys than channels, and where the attention costs less than is shown.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     graph = ctx.graph
     if not any(n.op_type == "Conv" and len(graph.type_of(n.outputs[0]).shape or ()) == 4 for n in graph.compute_nodes):
         return
-    found = [one for one in attentions(graph) if min(one.queries, one.keys) > max(one.width, 2 * _POOL)]
+    found = [one for one in attentions(graph) if one.keys >= one.queries > max(one.width, 2 * _POOL)]
     nodes = [node for one in found for node in one.nodes]
     if not found or ctx.share(nodes) < _LEAST_SHARE:
         return
