@@ -15,7 +15,8 @@ Pool keys and values 2x2 before the product (a quarter of the scores), or move a
 tokens. It needs retraining.
 
 ## Where it is silent
-On networks without images, on keys that are pooled already, on windows of fewer keys than channels, and where the attention costs less than is shown.
+On networks without images, on keys that are pooled already, on windows of fewer keys than channels, and where the
+attention costs less than is shown.
 """
 
 from __future__ import annotations
