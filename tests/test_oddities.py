@@ -17,7 +17,7 @@ def test_an_odd_model(tmp_path: Path, name: str) -> None:
     model = make()
     path = tmp_path / "model.onnx"
     path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-    words = [str(path), "-d", "t4", "--timeout", "1", "--fail-on", "never"]
+    words = [str(path), "-d", "t4", "--timeout", "3", "--fail-on", "never"]
     start = time.monotonic()
     result = modelfiles.run(*words, "-d", "hi3519", "--output-format", "json")
     assert time.monotonic() - start < 10
