@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -20,20 +20,7 @@ KernelClass = Literal[
     "integer_depthwise",
     "vector",
 ]
-KERNEL_CLASSES: tuple[KernelClass, ...] = (
-    "conv",
-    "conv3x3",
-    "pointwise",
-    "depthwise",
-    "grouped",
-    "lowered",
-    "gemm",
-    "attention",
-    "recurrent",
-    "integer",
-    "integer_depthwise",
-    "vector",
-)
+KERNEL_CLASSES: tuple[KernelClass, ...] = get_args(KernelClass)
 INTEGER_CLASSES: tuple[KernelClass, ...] = ("integer", "integer_depthwise")
 """Products of 8-bit integers in a model that is executed in a wider precision otherwise."""
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]

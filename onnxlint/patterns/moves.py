@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from onnxlint.finding import Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS, Atom, Layout, identity, merged, moved
 from onnxlint.patterns.channel_axis import channel_axis
@@ -42,6 +44,14 @@ def moves(graph: Graph) -> tuple[Move, ...]:
         if _is_move(node) and not _continues(graph, node):
             found += _runs(graph, node)
     return tuple(found)
+
+
+def unmoved(found: Iterable[Move]) -> Iterator[Edit]:
+    """Views in place of the transpositions: what the graph would take if they were not there, not a graph to run."""
+    for move in found:
+        for node in move.transposes:
+            yield Remove(node.key)
+            yield Insert("Reshape", (node.inputs[0],), node.outputs)
 
 
 def _is_move(node: Node) -> bool:

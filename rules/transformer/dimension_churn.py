@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Edit, Finding, Fix, Insert, Remove
-from onnxlint.patterns.moves import CROSSINGS, Move, moves
+from onnxlint.finding import Finding, Fix
+from onnxlint.patterns.moves import CROSSINGS, moves, unmoved
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import size
 
@@ -63,17 +63,9 @@ def check(ctx: Context) -> Iterator[Finding]:
         suggestion=f"Their transpositions write {size(moved)}. {advice}",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
-        fixes=(Fix("no change of dimension between the blocks", "advice", tuple(_still(found))),),
+        fixes=(Fix("no change of dimension between the blocks", "advice", tuple(unmoved(found))),),
         details=tuple(f"{count}x {kind}" for kind, count in kinds.most_common()),
     )
-
-
-def _still(found: list[Move]) -> Iterator[Edit]:
-    """Views in place of the transpositions."""
-    for move in found:
-        for node in move.transposes:
-            yield Remove(node.key)
-            yield Insert("Reshape", (node.inputs[0],), node.outputs)
 
 
 _CHURN = """churn (float[1,96,56,56] x) => (float[1,96,56,56] y)

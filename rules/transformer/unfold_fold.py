@@ -20,10 +20,11 @@ On window partitions (Swin), patch merging and pixel shuffle, which keep other e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
-from onnxlint.patterns.moves import Move, moves
+from onnxlint.patterns.moves import Move, moves, unmoved
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import INT64, TensorType
 from onnxlint.units import plural, size
@@ -39,7 +40,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     nodes = [node for move in found for node in move.nodes]
     once = tuple(edit for move in found if len(move.transposes) > 1 for edit in _in_one(ctx, move))
     fixes = [Fix("one transposition each", "exact", once)] if once and ctx.runs(once) else []
-    fixes.append(Fix("attention that needs no unfold (MobileViTv2)", "advice", tuple(_still(found))))
+    fixes.append(Fix("attention that needs no unfold (MobileViTv2)", "advice", tuple(unmoved(found))))
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     counts = [sum(move.kind == kind for move in found) for kind in ("unfold", "fold")]
     yield Finding(
@@ -57,13 +58,6 @@ def _x(ctx: Context, name: str) -> str:
     return "x".join(map(str, ctx.graph.type_of(name).dims))
 
 
-def _still(found: list[Move]) -> Iterator[Edit]:
-    for move in found:
-        for node in move.transposes:
-            yield Remove(node.key)
-            yield Insert("Reshape", (node.inputs[0],), node.outputs)
-
-
 def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
     """A Reshape to the dims that move apart, one Transpose, a Reshape to the result's dims."""
     known, out = ctx.graph.type_of(move.source), ctx.graph.type_of(move.output)
@@ -77,7 +71,7 @@ def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
         else:
             groups.append([place])
     ranked = sorted(groups)
-    sizes = [_product(order[place].size for place in group) for group in ranked]
+    sizes = [math.prod(order[place].size for place in group) for group in ranked]
     after = [sizes[ranked.index(group)] for group in groups]
     name = f"{move.output}~{RULE.code}"
     yield from (Remove(node.key) for node in move.nodes)
@@ -90,13 +84,6 @@ def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
     turned = (("perm", [ranked.index(group) for group in groups]),)
     yield Insert("Transpose", (f"{name}.apart",), (f"{name}.moved",), turned)
     yield Insert("Reshape", (f"{name}.moved", f"{name}.back.shape"), (move.output,))
-
-
-def _product(sizes: Iterator[int]) -> int:
-    result = 1
-    for one in sizes:
-        result *= one
-    return result
 
 
 _UNFOLD = """unfold (float[1,144,32,32] x) => (float[4,256,144] y)
