@@ -17,7 +17,8 @@ some down, that saves most without saving more than the padding takes; where no 
 `cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
 Silent when padding takes less than 1 % of the latency; on kernels that wait for memory or the launch, whose time the
 padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image,
-the number of classes, single gates and the positions that token mixing multiplies, which nobody chooses.
+the number of classes, single gates, and what is no width at all: the positions that token mixing multiplies, the heads
+that talking heads mix.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from collections.abc import Callable, Iterator
 from onnxlint.costs import CostModel
 from onnxlint.finding import Declare, Edit, Finding, Fix
 from onnxlint.graph import Graph, Node
-from onnxlint.kernels import ANCHORS, weight_of
+from onnxlint.kernels import ANCHORS, MATRIX_PRODUCTS, weight_of
 from onnxlint.latency import channels_of
-from onnxlint.patterns.channel_axis import channel_axis
+from onnxlint.patterns.axis_roles import POSITIONS, Axis, axis_roles, is_only, projected
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
@@ -41,6 +42,7 @@ RULE = Rule(code="CHN001", name="channel-multiple", severity="warning")
 _LEAST_SHARE = 0.01
 _MAX_WIDTHS = 4
 _ROUND_DOWN = (1.0, 0.75, 0.5, 0.25, 0.1)
+_NOT_CHOSEN = POSITIONS | {"head"}
 _HEAD = UNARY | {"Flatten", "Reshape", "Squeeze", "Softmax", "LogSoftmax", "Add", "ReduceMean", "GlobalAveragePool"}
 
 
@@ -142,10 +144,11 @@ def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
         return 0.0, []
     into, out, is_depthwise, _ = channels
     alignment = ctx.device.alignment
+    before = _channels_read(ctx.graph, node)
     cost, real, unaligned = 1, 1, []
     for width, multiple, is_chosen in (
-        (into, alignment.input_channels, not is_depthwise and into > 3 and not _reads_positions(ctx.graph, node)),
-        (out, alignment.output_channels, out > 1 and not _is_output(ctx.graph, node)),
+        (into, alignment.input_channels, not is_depthwise and into > 3 and not is_only(before, _NOT_CHOSEN)),
+        (out, alignment.output_channels, out > 1 and not _is_given(ctx.graph, node, projected(before, out))),
     ):
         if is_chosen:
             padded = -(-width // multiple) * multiple
@@ -157,39 +160,16 @@ def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
     return 1 - real / cost, unaligned
 
 
-def _is_output(graph: Graph, node: Node) -> bool:
-    return _is_last(graph, node) or _writes_positions(graph, node)
+def _channels_read(graph: Graph, node: Node) -> Axis:
+    """What the axis that the weights multiply counts."""
+    axes = axis_roles(graph).get(node.inputs[0], ())
+    place = -1 if node.op_type in MATRIX_PRODUCTS else 1
+    return axes[place] if len(axes) > 1 else ()
 
 
-def _reads_positions(graph: Graph, node: Node) -> bool:
-    """A product over positions, whose last axis is that of the channels transposed away: token mixing."""
-    before = graph.producer(node.inputs[0]) if node.op_type == "MatMul" else None
-    return before is not None and _swaps(before) and _is_channels_last(graph, before.inputs[0])
-
-
-def _writes_positions(graph: Graph, node: Node) -> bool:
-    value = node.outputs[0] if node.op_type == "MatMul" else ""
-    for _ in range(4):
-        reader = graph.sole_reader(value) if value else None
-        if reader is None:
-            return False
-        if _swaps(reader):
-            return _is_channels_last(graph, reader.outputs[0])
-        if reader.op_type != "Add":
-            return False
-        value = reader.outputs[0]
-    return False
-
-
-def _swaps(node: Node) -> bool:
-    """A Transpose of the last two axes."""
-    perm = list(node.attr("perm") or ()) if node.op_type == "Transpose" else []
-    return len(perm) > 2 and perm == [*range(len(perm) - 2), len(perm) - 1, len(perm) - 2]
-
-
-def _is_channels_last(graph: Graph, value: str) -> bool:
-    rank = graph.type_of(value).rank or 0
-    return channel_axis(graph, (value,), -1) == rank - 1
+def _is_given(graph: Graph, node: Node, after: Axis) -> bool:
+    """The result's width is that of the outputs, or of positions and heads."""
+    return is_only(after, _NOT_CHOSEN) or _is_last(graph, node)
 
 
 def _is_last(graph: Graph, node: Node) -> bool:
@@ -244,10 +224,10 @@ net (float[1,{a},28,28] x) => (float[1,64,28,28] y)
 }}
 """
 _TOKENS = """
-mixing (float[1,196,384] x) => (float[1,196,384] y)
-<float[384] scale, float[196,196] w, float[196] b, float[384,384] v> {
-  n = LayerNormalization<axis = -1>(x, scale)
-  t = Transpose<perm = [0, 2, 1]>(n)
+mixing (float[1,3,224,224] x) => (float[1,196,384] y)
+<float[384,3,16,16] e, int64[3] s = {1,384,196}, float[196,196] w, float[196] b, float[384,384] v> {
+  m = Conv<strides = [16, 16]>(x, e)
+  t = Reshape(m, s)
   p = MatMul(t, w)
   q = Add(b, p)
   r = Transpose<perm = [0, 2, 1]>(q)
@@ -262,9 +242,26 @@ gate (float[1,3136,64] x) => (float[1,3136,64] y) <float[64,64] v, float[64,1] w
   y = Mul(q, s)
 }
 """
+_HEADS = """
+talking (float[1,192,14,14] x) => (float[1,4,196,48] y)
+<float[576,192,1,1] w, int64[4] s = {1,12,48,196}, float[4,4] mix> {
+  p = Conv(x, w)
+  r = Reshape(p, s)
+  q, k, v = Split<axis = 1>(r)
+  t = Transpose<perm = [0, 1, 3, 2]>(q)
+  scores = MatMul(t, k)
+  last = Transpose<perm = [0, 2, 3, 1]>(scores)
+  mixed = MatMul(last, mix)
+  first = Transpose<perm = [0, 3, 1, 2]>(mixed)
+  a = Softmax<axis = -1>(first)
+  u = Transpose<perm = [0, 1, 3, 2]>(v)
+  y = MatMul(a, u)
+}
+"""
 VALID = [
     Valid(_WIDE.format(a=128), device="hi3519"),
-    # the positions of token mixing and the one number of a gate: nobody chooses them
+    # the positions of token mixing, the heads that are mixed, the one number of a gate: nobody chooses them
+    Valid(_HEADS, device="rk3588"),
     Valid(_TOKENS, device="rk3588"),
     Valid(_GATE, device="rk3588"),
 ]

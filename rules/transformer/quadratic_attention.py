@@ -1,9 +1,9 @@
 """Attention over so many tokens that its scores outweigh its keys.
 
 ## What it does
-Finds attention in networks of images whose score matrix has more rows and columns (queries and keys) than a head has
-channels, so that the scores are larger than what they come from, and prices keys and values pooled by 4. All such
-attention of the model is one finding.
+Finds attention in networks of images whose score matrix has more than twice as many rows and columns (queries and keys)
+as a head has channels, so that the scores are larger than the queries and keys that they come from, and prices keys and
+values pooled by 4. All such attention of the model is one finding.
 
 ## Why it costs
 Scores grow with the square of the tokens: T x T a head, computed, scaled, normalised and read once more. MobileViT
@@ -15,8 +15,8 @@ Pool keys and values 2x2 before the product (a quarter of the scores), or move a
 tokens. It needs retraining.
 
 ## Where it is silent
-On networks without images, on keys that are pooled already, on windows of fewer keys than channels, and where the
-attention costs less than is shown.
+On networks without images; on keys that are pooled already; on windows (Swin, Twins), whose scores grow with the map
+and not with its square; where the attention costs less than is shown, or pooling would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
+from onnxlint.gains import gain
+from onnxlint.graph import Graph
 from onnxlint.patterns.attention import Attention, attentions
+from onnxlint.patterns.axis_roles import axis_roles
 from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
@@ -35,6 +38,8 @@ from onnxlint.units import plural
 RULE = Rule(code="TRF004", name="quadratic-attention", severity="warning")
 
 _POOL = 4
+_MANY = 2
+"""Keys for each channel of a head from which the scores outweigh queries and keys together."""
 _LEAST_SHARE = 0.02
 
 
@@ -43,26 +48,34 @@ def check(ctx: Context) -> Iterator[Finding]:
     graph = ctx.graph
     if not any(n.op_type == "Conv" and len(graph.type_of(n.outputs[0]).shape or ()) == 4 for n in graph.compute_nodes):
         return
-    found = [one for one in attentions(graph) if one.keys >= one.queries > max(one.width, 2 * _POOL)]
+    found = [one for one in attentions(graph) if one.keys >= one.queries > _MANY * one.width]
+    found = [one for one in found if not _is_in_windows(graph, one)]
     nodes = [node for one in found for node in one.nodes]
     if not found or ctx.share(nodes) < _LEAST_SHARE:
         return
     edits = tuple(edit for one in found for edit in _pooled(ctx, one))
+    fix = Fix(f"keys and values pooled by {_POOL} in {plural(len(found), 'place')}", "lossy", edits)
+    if edits and gain(ctx.analysis, fix) <= 0:
+        return
     largest = max(found, key=lambda one: one.scores)
     shapes = Counter(f"{one.batch} x {one.queries} x {one.keys} scores, {one.width} channels" for one in found)
     yield Finding(
-        message=f"{plural(len(found), 'attention')} of more keys than channels: "
+        message=f"{plural(len(found), 'attention')} of more than twice as many keys as channels: "
         f"{100 * ctx.share(nodes):.0f} % of the time",
         suggestion=f"{largest.queries}x{largest.keys} scores for heads of {largest.width} channels: pool keys and "
         f"values 2x2 ({largest.keys} to {largest.keys // _POOL} keys),\n"
         "or attend in a later stage. It needs retraining.",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
-        fixes=(Fix(f"keys and values pooled by {_POOL} in {plural(len(found), 'place')}", "lossy", edits),)
-        if edits
-        else (),
+        fixes=(fix,) if edits else (),
         details=tuple(f"{count}x {shape}" for shape, count in shapes.most_common()),
     )
+
+
+def _is_in_windows(graph: Graph, one: Attention) -> bool:
+    """Each window of the map attends to itself: what is before the tokens counts windows."""
+    axes = axis_roles(graph).get(one.query, ())[:-2]
+    return any(part.role == "window" for axis in axes for part in axis)
 
 
 def _pooled(ctx: Context, one: Attention) -> Iterator[Edit]:

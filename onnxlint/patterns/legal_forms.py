@@ -1,0 +1,75 @@
+"""Windows beyond a device's limits in the forms that it runs, as fixes with their numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from onnxlint.device import Condition
+from onnxlint.finding import Edit, Fix
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.conv_windows import legal_convolutions
+from onnxlint.patterns.pool_windows import legal_pools
+from onnxlint.patterns.windows import LegalForm, bounds, window_of
+
+_MAX_ALIKE = 32
+_PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
+_MAX_PREPROCESSING = 8
+_MAX_EXACT, _MAX_LINES = 2, 3
+
+Runs = Callable[[tuple[Edit, ...]], bool]
+
+
+def legal_forms(
+    graph: Graph, conditions: Sequence[Condition], nodes: Sequence[Node], runs: Runs
+) -> Iterator[tuple[Fix, str]]:
+    """Each legal form in all the places that it fits and that the device runs, with its numbers in the first."""
+    alike: dict[tuple[object, ...], list[Node]] = {}
+    for node in nodes:
+        types = tuple(graph.type_of(name) for name in (*node.inputs, *node.outputs) if name)
+        given = tuple((name, str(node.attr(name))) for name in sorted(node.attributes))
+        alike.setdefault((*types, *given), []).append(node)
+    found: dict[str, list[LegalForm]] = {}
+    for same in list(alike.values())[:_MAX_ALIKE]:
+        titles = {form.title for form in _legal(graph, conditions, same[0]) if runs(form.edits)}
+        for node in same:
+            for form in _legal(graph, conditions, node):
+                if form.title in titles:
+                    found.setdefault(form.title, []).append(form)
+    for title, forms in found.items():
+        where = f" in {len(forms)} of {len(nodes)} places" if len(forms) < len(nodes) else ""
+        edits = tuple(edit for form in forms for edit in form.edits)
+        yield Fix(title + where, forms[0].safety, edits), forms[0].told
+
+
+def told(graph: Graph, node: Node, forms: Sequence[tuple[Fix, str]]) -> str:
+    """The forms in words, what keeps the outputs first; "" where there is none."""
+    lines = [f"Exact: {words}." for fix, words in forms if fix.safety == "exact"][:_MAX_EXACT]
+    kernel, strides = node.attr("kernel_shape"), node.attr("strides")
+    is_patches = node.op_type == "Conv" and bool(kernel) and bool(strides) and list(kernel) == list(strides)
+    if is_patches and _is_image(graph, node.inputs[0]):
+        lines.append("Cut the patches in preprocessing, each into the channels, and convolve them 1x1 (exact).")
+    lines += [f"When retraining: {words}." for fix, words in forms if fix.safety != "exact"]
+    return "\n".join(lines[:_MAX_LINES])
+
+
+def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterator[LegalForm]:
+    """The node's forms within the device's limits, the exact ones first; none for an odd node."""
+    window = window_of(graph, node)
+    if window is None:
+        return
+    weight = graph.type_of(node.inputs[1]).shape if len(node.inputs) > 1 else None
+    depthwise = node.attr("group", 1) > 1 and weight is not None and len(weight) > 1 and weight[1] == 1
+    most = bounds([limit for limit in conditions if limit.op == node.op_type], depthwise=depthwise)
+    yield from legal_convolutions(window, most) if node.op_type == "Conv" else legal_pools(window, most)
+
+
+def _is_image(graph: Graph, value: str) -> bool:
+    """An input of the graph, as it is or normalised: preprocessing can still rearrange it."""
+    for _ in range(_MAX_PREPROCESSING):
+        node = graph.producer(value)
+        if node is None:
+            return value in graph.inputs
+        if node.op_type not in _PREPROCESSING or not all(map(graph.is_constant, node.inputs[1:])):
+            return False
+        value = node.inputs[0]
+    return False
