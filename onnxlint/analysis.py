@@ -155,6 +155,10 @@ class Analysis:
         total = macs.sum()
         return float(total / (macs / np.array(machine.peaks)).sum()) if total else machine.peaks[0]
 
+    def load(self, index: int) -> Load | None:
+        """What a kernel asks of the machine that it runs on; None for one that is free."""
+        return self._loads.get(index)
+
     def device_loads(self) -> list[Load]:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
         return [self._loads[i] for i, k in enumerate(self.kernels) if not k.on_host and not k.is_free]

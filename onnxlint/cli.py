@@ -134,7 +134,9 @@ def check(
 @app.command(context_settings=_SETTINGS)
 def profile(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or - for stdin.")],
-    device: Annotated[str, typer.Option("--device", "-d", help=f"{DEVICE_HELP}.", metavar="NAME")] = "generic",
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help=f"{DEVICE_HELP}; default generic.", metavar="NAME")
+    ] = None,
     precision: PrecisionOption = None,
     shape: ShapeOption = None,
     dim: DimOption = None,
@@ -145,6 +147,9 @@ def profile(
     depth: Annotated[int | None, typer.Option(help="Fold modules below this depth.", min=1, metavar="N")] = None,
     structure: Annotated[
         bool, typer.Option("--structure", help="Print the structures that are recognised instead.")
+    ] = False,
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Plot the kernels under the device's roofline instead.")
     ] = False,
     output_format: Annotated[
         ProfileFormat, typer.Option(help="What is written.", metavar=one_of(ProfileFormat))
@@ -159,6 +164,10 @@ def profile(
     """Print what each layer of a model costs: parameters, multiply-accumulates, bytes, milliseconds."""
     if not model:  # some pairs of typer and click let it pass
         raise typer.BadParameter("Missing argument 'MODEL'")
+    if structure and roofline:
+        raise typer.BadParameter("--structure and --roofline are two things: give one")
+    if roofline and device is None:
+        raise typer.BadParameter("--roofline needs a --device: there is no roof without one")
     from onnxlint import run
 
     settings = run.settings(
@@ -170,9 +179,21 @@ def profile(
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
+    device = device or "generic"
     if structure:
         return run.structure(model, device, settings, output_format.value, output_file)
-    return run.profile(model, device, settings, by.value, sort.value, top, depth, output_format.value, output_file)
+    return run.profile(
+        model,
+        device,
+        settings,
+        by.value,
+        sort.value,
+        top,
+        depth,
+        output_format.value,
+        output_file,
+        on_roofline=roofline,
+    )
 
 
 @app.command(context_settings=_SETTINGS)

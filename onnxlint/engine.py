@@ -68,7 +68,18 @@ def lint_graph(
     `bytes_alone` asks for what each node would move by itself, beside its kernel's bytes.
     """
     target = target_for(device, settings.precision, model.bound.batch_factor)
-    analysis = Analysis(model.graph, target)
+    return report_on(model, Analysis(model.graph, target), rules, settings, bytes_alone=bytes_alone)
+
+
+def report_on(
+    model: ReadModel,
+    analysis: Analysis,
+    rules: Sequence[LoadedRule],
+    settings: Settings,
+    *,
+    bytes_alone: bool = False,
+) -> Report:
+    """The report on a model that is analysed already."""
     rules, not_run = _runnable(rules, model.weights)
     context = Context(analysis, model.bound.assumed, model.unused, model.weights)
     findings, problems = priced_findings(context, rules, settings)

@@ -237,13 +237,18 @@ class Machine:
         if self.has_halves:
             rate = rate / self._small_shapes(loads)
         compute = operations / rate + vector / self.vector_rate
-        memory = moved / np.where(moved <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
+        memory = self.memory_seconds(moved)
         launches = np.array([load.launches for load in loads])[:, None]
         launch = self.launch[[load.class_index for load in loads]] * launches
         seconds = launch + np.maximum(compute, memory) + self._conversions(loads) + self._streaming(loads)
         terms = np.stack([compute.mean(axis=1), memory.mean(axis=1), launch.mean(axis=1)])
         # the launch is the bound only where it takes longer than the larger of the two others
         return seconds, [BOUNDS[index] for index in terms.argmax(axis=0)]
+
+    def memory_seconds(self, moved: Seconds) -> Seconds:
+        """What moving so many bytes takes, from the cache where they fit in."""
+        seconds: Seconds = moved / np.where(moved <= self.cache_bytes, self.cache_bandwidth, self.bandwidth)
+        return seconds
 
     def _small_shapes(self, loads: Sequence[Load]) -> Seconds:
         """By what factor each kernel is slower than a large one of its class."""

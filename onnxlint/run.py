@@ -6,9 +6,10 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from onnxlint import streams
 from onnxlint.binding import MAX_DIM, BindingError, Bindings
@@ -16,7 +17,7 @@ from onnxlint.budgets import parse_budgets
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device, DeviceError, load_device, profile_names
 from onnxlint.discover import discover
-from onnxlint.engine import lint_graph, read_model, unreadable
+from onnxlint.engine import lint_graph, read_model, report_on, unreadable
 from onnxlint.gate import BUDGET_RULES
 from onnxlint.isolated import Limits
 from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
@@ -186,9 +187,16 @@ def profile(
     depth: int | None,
     output_format: str,
     output_file: Path | None,
+    *,
+    on_roofline: bool = False,
 ) -> int:
-    """Write one model's per-layer table; returns the exit code, raises LoadError with the path in front."""
-    from onnxlint.output import profile_table
+    """Write one model's per-layer table, or its kernels on the roofline; returns the exit code.
+
+    Raises LoadError with the path in front.
+    """
+    from onnxlint.analysis import Analysis, target_for
+    from onnxlint.output import profile_table, roofline_plot
+    from onnxlint.roofline import roofline_of
 
     (device,) = _profiles([device_name], chosen)
     streams.check_output(output_file, [path])
@@ -197,17 +205,24 @@ def profile(
     try:
         with within(chosen.limits.timeout_s):
             loaded, model = _read(path, chosen)
-            report = lint_graph(model, device, [], chosen, bytes_alone=by == "node")
+            analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
+            report = report_on(model, analysis, [], chosen, bytes_alone=by == "node")
             report = with_formulas(report, loaded.proto, device, chosen)
     except (LoadError, BindingError) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
     except TimeUp as error:
         raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
+    write: Callable[[TextIO], None]
+    if on_roofline:
+        write = partial(roofline_plot.write, report, roofline_of(analysis))
+    else:
+        write = partial(profile_table.write, report)
+    write = partial(write, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
     if output_file is None:
-        profile_table.write(report, sys.stdout, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
+        write(sys.stdout)
     else:
         written = io.StringIO()
-        profile_table.write(report, written, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
+        write(written)
         streams.write(written.getvalue(), output_file)
     return 1 if report.incomplete else 0
 

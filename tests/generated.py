@@ -2,19 +2,27 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 from rich.console import Console
 
+from onnxlint.analysis import Analysis, target_for
 from onnxlint.api import lint
 from onnxlint.device import load_device, profile_names
+from onnxlint.engine import read_model, report_on
 from onnxlint.gate import BUDGET_RULES
+from onnxlint.load import load
+from onnxlint.output import roofline_plot
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import installed_rules
+from onnxlint.roofline import roofline_of
 from onnxlint.rule import LoadedRule
+from onnxlint.settings import Settings
 
 ACCURACY_SHARES = ("median_error_in_sample", "median_error_left_out", "within_20_left_out")
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,11 +93,29 @@ def accuracy_table() -> str:
 
 def readme() -> str:
     text = (ROOT / "README.md").read_text()
-    tables = (("rules", rules_table()), ("devices", devices_table()), ("accuracy", accuracy_table()))
-    for name, content in tables:
+    blocks = {
+        "roofline": roofline_example(),
+        "rules": rules_table(),
+        "devices": devices_table(),
+        "accuracy": accuracy_table(),
+    }
+    for name, content in blocks.items():
         block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
         text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
     return text
+
+
+def roofline_example() -> str:
+    """The README's example of a roofline."""
+    path = "tests/zoo/shufflenet_v2_x1_0.onnx"
+    settings, out = Settings(), io.StringIO()
+    read = read_model(load(ROOT / path).proto, settings, path)
+    analysis = Analysis(read.graph, target_for(load_device("rk3588")))
+    with mock.patch.dict(os.environ, COLUMNS="80"):
+        report = report_on(read, analysis, [], settings)
+        roofline_plot.write(report, roofline_of(analysis), out, by="kernel", sort="order", top=5, output_format="table")
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "\n".join(["```", f"$ onnxlint profile {path} --device rk3588 --roofline --top 5", *lines, "```"])
 
 
 def picture() -> str:

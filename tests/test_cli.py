@@ -369,6 +369,9 @@ def test_nothing_that_a_terminal_or_log_obeys_is_printed(place: Path, name: str)
         check_harmless(run("model.onnx", *words))
     for words in (["--by", "node"], ["--output-format", "csv", "--by", "module"], ["--output-format", "json"]):
         check_harmless(run("profile", "model.onnx", *words))
+    modelfiles.saved(modelfiles.relu("x", "y" + name), place)
+    for words in ([], ["--output-format", "json"]):
+        check_harmless(run("profile", "model.onnx", "--roofline", "-dt4", *words))
 
 
 def check_harmless(result: Run) -> None:

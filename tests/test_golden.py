@@ -34,6 +34,7 @@ CASES = (
     Case(
         "shufflenet_v2_hi3519_profile_120", "shufflenet_v2_x1_0", "profile --device hi3519 --sort time --top 12", 120, 0
     ),
+    Case("resnet18_t4_roofline_80", "resnet18", "profile --device t4 --roofline", 80, 0),
 )
 
 

@@ -27,7 +27,7 @@ FLOORS = (
     {"costs", "kernels", "shapes"},
     {"graph_builder", "latency", "patterns", "placement"},
     {"analysis"},
-    {"formula", "memory", "partitions", "whatif"},
+    {"formula", "memory", "partitions", "roofline", "whatif"},
     {"describe", "gains", "rule"},
     {"gate", "output", "pricing", "registry"},
     {"engine"},

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 
 _DECADE_NAMES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
-_LEFT = 8
+LEFT = 8
+"""Columns at the left of the plane: the names of its rows and the axis."""
 
 
 class Plane:
@@ -21,9 +22,19 @@ class Plane:
         """Put one character at a point; both coordinates are above 0."""
         self._marks[self.row(y)][self.column(x)] = sign
 
+    def write(self, row: int, column: int, text: str) -> None:
+        """Put a text there, further to the left where it would not fit."""
+        column = max(0, min(column, self.columns - len(text)))
+        for offset, sign in enumerate(text[: self.columns]):
+            self._marks[row][column + offset] = sign
+
     def at(self, x: float, y: float) -> str:
         """The character at a point."""
-        return self._marks[self.row(y)][self.column(x)]
+        return self.cell(self.row(y), self.column(x))
+
+    def cell(self, row: int, column: int) -> str:
+        """The character in a cell, rows counted from the top."""
+        return self._marks[row][column]
 
     def column(self, x: float) -> int:
         """The column of a coordinate."""
@@ -42,21 +53,22 @@ class Plane:
             if y > 0 and self.y[0] <= math.log10(y) <= self.y[1]:
                 self.mark(x, y, sign)
 
-    def lines(self, x_title: str, y_title: str) -> Iterator[str]:
-        """The plane with its axes."""
+    def lines(self, x_title: str, y_title: str, name: Callable[[float], str] | None = None) -> Iterator[str]:
+        """The plane with its axes; `name` gives a power of ten its name there."""
+        name = name or decade
         yield y_title
-        names = {self.row(10.0**e): _name(10.0**e) for e in _decades(self.y)}
+        names = {self.row(10.0**e): name(10.0**e) for e in _decades(self.y)}
         for index, marks in enumerate(self._marks):
-            yield f"{names.get(index, ''):>{_LEFT - 2}} {'┤' if index in names else '│'}{''.join(marks)}".rstrip()
-        ticks = {self.column(10.0**e): _name(10.0**e) for e in _decades(self.x)}
-        yield " " * (_LEFT - 1) + "└" + "".join("┴" if column in ticks else "─" for column in range(self.columns))
-        labels = [" "] * (self.columns + _LEFT)
-        for column, name in ticks.items():
-            start = min(column, self.columns - len(name))
-            if all(sign == " " for sign in labels[max(0, start - 1) : start + len(name)]):
-                labels[start : start + len(name)] = name
-        yield (" " * _LEFT + "".join(labels)).rstrip()
-        yield " " * _LEFT + x_title
+            yield f"{names.get(index, ''):>{LEFT - 2}} {'┤' if index in names else '│'}{''.join(marks)}".rstrip()
+        ticks = {self.column(10.0**e): name(10.0**e) for e in _decades(self.x)}
+        yield " " * (LEFT - 1) + "└" + "".join("┴" if column in ticks else "─" for column in range(self.columns))
+        labels = [" "] * (self.columns + LEFT)
+        for column, tick in ticks.items():
+            start = min(column, self.columns - len(tick))
+            if all(sign == " " for sign in labels[max(0, start - 1) : start + len(tick)]):
+                labels[start : start + len(tick)] = tick
+        yield (" " * LEFT + "".join(labels)).rstrip()
+        yield " " * LEFT + x_title
 
 
 def _logs(ends: tuple[float, float]) -> tuple[float, float]:
@@ -73,7 +85,8 @@ def _decades(ends: tuple[float, float]) -> range:
     return range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
 
 
-def _name(value: float) -> str:
+def decade(value: float) -> str:
+    """`10k`: the name of a power of ten."""
     exponent = round(math.log10(value))
     thousands = 3 * (exponent // 3)
     return f"{10 ** (exponent - thousands)}{_DECADE_NAMES.get(thousands, f'e{thousands}')}"

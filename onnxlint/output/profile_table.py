@@ -44,16 +44,17 @@ def write(
     else:
         rest = None
     if output_format == "json":
-        stream.write(harmless(json.dumps(_json(report, by, rows, total), indent=2) + "\n"))
+        stream.write(harmless(json.dumps(as_json(report, by, rows, total), indent=2) + "\n"))
     elif output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(Row)])
-        writer.writerows([_cell(value) for value in asdict(row).values()] for row in (*rows, total))
+        writer.writerows([cell(value) for value in asdict(row).values()] for row in (*rows, total))
     else:
         _table(report, rows, rest, total, stream)
 
 
-def _json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[str, object]:
+def as_json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[str, object]:
+    """The table as JSON holds it."""
     return {
         "schema_version": report.schema_version,
         "tool": msgspec.to_builtins(report.tool),
@@ -67,7 +68,7 @@ def _json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[str,
     }
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """A CSV cell that no spreadsheet takes for a formula."""
     if isinstance(value, str):
         value = printable(value)
@@ -138,16 +139,17 @@ def _table(report: Report, rows: Sequence[Row], rest: Row | None, total: Row, st
     for row, line in zip((*rows, *last), cells, strict=True):
         style = "bold" if row is total else "dim" if row is rest else ""
         texts = [Text(text, style=column.style) for text, column in zip(line, columns, strict=True)]
-        table.add_row(Text(_tail(printable(row.name, 400), room)), *texts, style=style)
+        table.add_row(Text(tail(printable(row.name, 400), room)), *texts, style=style)
     console.print(table)
-    _notes(report, console)
+    notes(report, console)
 
 
-def _tail(name: str, width: int) -> str:
+def tail(name: str, width: int) -> str:
+    """The end of a name that is too long."""
     return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
 
 
-def _notes(report: Report, console: Console) -> None:
+def notes(report: Report, console: Console) -> None:
     """What the table is of, what it assumes, and what it lacks."""
     totals, device, model = report.totals, report.device, report.model
     if totals is None or device is None:
