@@ -75,7 +75,8 @@ class Finding:
 
     `nodes` are the keys of all nodes at fault, `places` how often the fault occurs, `fixes` the alternatives that
     the engine prices. `severity` overrides the rule's own where the place decides it (and is then final). `in_verdict`:
-    it is told in the verdict instead of among the findings.
+    it is told in the verdict instead of among the findings. `at_stake_s`: the seconds at stake, where they are not
+    those of the nodes' kernels.
     """
 
     message: str
@@ -86,3 +87,4 @@ class Finding:
     severity: Severity | None = None
     details: tuple[str, ...] = field(default=())
     in_verdict: bool = False
+    at_stake_s: float | None = None

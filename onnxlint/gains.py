@@ -8,10 +8,19 @@ from onnxlint.analysis import Analysis
 from onnxlint.finding import Fix
 from onnxlint.whatif import EditError, saving
 
+NO_TIME = 1e-4
+"""The part of the latency below which a change costs nothing."""
+
 
 def gaining(analysis: Analysis, fixes: Iterable[Fix], least_s: float = 0.0) -> tuple[Fix, ...]:
     """The fixes that save more than `least_s` seconds in the whole graph."""
     return tuple(fix for fix in fixes if gain(analysis, fix) > least_s)
+
+
+def bearable(analysis: Analysis, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
+    """The fixes that do not cost time: of two faults that mask each other, mending one saves nothing yet."""
+    least = -NO_TIME * float(analysis.total.mean())
+    return tuple(fix for fix in fixes if gain(analysis, fix) >= least)
 
 
 def gain(analysis: Analysis, fix: Fix) -> float:

@@ -77,7 +77,7 @@ class _Priced:
 
 def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:
     nodes = [analysis.graph.node(key) for key in finding.nodes if key in analysis.graph.position]
-    at_stake = float(analysis.seconds_of(nodes).mean())
+    at_stake = float(analysis.seconds_of(nodes).mean()) if finding.at_stake_s is None else finding.at_stake_s
     savings: list[tuple[Fix, Seconds]] = []
     for fix in finding.fixes:
         try:

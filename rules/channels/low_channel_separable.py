@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Finding, Fix
+from onnxlint.gains import gaining
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
@@ -71,7 +72,9 @@ def check(ctx: Context) -> Iterator[Finding]:
         slower = [(gain, pair) for gain, pair in zip(gains, pairs, strict=True) if gain > 0 and pair.merges == merges]
         if slower:
             slower.sort(key=lambda entry: -entry[0])
-            yield _finding([pair for _, pair in slower], merges)
+            finding = _finding([pair for _, pair in slower], merges)
+            if gaining(ctx.analysis, finding.fixes):
+                yield finding
 
 
 def _finding(pairs: list[_Pair], merges: bool) -> Finding:

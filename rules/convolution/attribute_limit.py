@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding
-from onnxlint.gains import gain
+from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.legal_forms import legal_forms, told
@@ -50,7 +50,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             beyond.setdefault(f"{depthwise.strip()} {node.op_type}".strip(), []).append(node)
     for what, nodes in beyond.items():
         forms = list(legal_forms(ctx.graph, limits, nodes, ctx.runs))
-        forms = [(fix, words) for fix, words in forms if gain(ctx.analysis, fix) >= 0]
+        forms = [(fix, words) for fix, words in forms if bearable(ctx.analysis, [fix])]
         none = f"No window of {ctx.device.name} does the same for less; choose one within the limit."
         reasons = {ctx.support(node).reason for node in nodes}
         yield Finding(

@@ -33,6 +33,7 @@ import numpy as np
 
 from onnxlint.device import KERNEL_CLASSES
 from onnxlint.finding import Finding, Fix
+from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
@@ -64,7 +65,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     if share.max() < MIN_SHARE:
         return
     blocks, saved = _fused(ctx, indices)
-    pays = saved >= MIN_GAIN * ctx.total_s
+    fixes = gaining(ctx.analysis, _fixes(blocks), MIN_GAIN * ctx.total_s) if saved >= MIN_GAIN * ctx.total_s else ()
+    pays = bool(fixes)
     total_macs = sum(cost.macs for cost in analysis.kernel_costs) or 1
     taken = analysis.seconds(indices).mean() / ctx.total_s
     yield Finding(
@@ -74,7 +76,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         "be saved.\n" + (_advice(ctx, blocks) if pays else "Fusing expand and depthwise pays in no block here."),
         nodes=tuple(ctx.kernels[index].main.key for index in indices),
         places=len(found),
-        fixes=_fixes(blocks) if pays else (),
+        fixes=fixes,
         severity="warning" if pays and share.min() >= MIN_SHARE else "info",
         details=tuple(_describe(ctx, block) for block in blocks[:_LISTED]) if pays else (),
     )

@@ -25,7 +25,7 @@ import msgspec
 from onnxlint.analysis import Analysis
 from onnxlint.finding import Finding
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.units import percent, seconds, size
+from onnxlint.units import percent, size
 
 RULE = Rule(code="MEM002", name="weights-off-chip", severity="warning")
 _LAYERS, _CHIPS = 5, 4
@@ -51,10 +51,10 @@ def check(ctx: Context) -> Iterator[Finding]:
     chips = -(-total // int(room)) if room >= 1 else 0
     split = f", or the model split over {chips} chips" if memory.reload == "rest" and 1 < chips <= _CHIPS else ""
     yield Finding(
-        message=f"{size(total)} of weights, where {size(room)} stay on the chip: {what} at every run, "
-        f"{seconds(cost_s)} of {seconds(ctx.total_s)}",
+        message=f"{size(total)} of weights, where {size(room)} stay on the chip: {what} at every run",
         suggestion=f"{excess}: the {len(largest)} largest layers hold {part} of them. Fewer channels there{split}.",
         nodes=tuple(kernel.main.key for kernel, _ in largest),
+        at_stake_s=max(0.0, cost_s),
         details=tuple(f"{kernel.main.name or kernel.main.key}: {size(taken)}" for kernel, taken in largest),
     )
 

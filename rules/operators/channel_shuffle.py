@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from onnxlint.finding import Edit, Finding, Fix, Severity
+from onnxlint.gains import bearable
 from onnxlint.patterns.channel_shuffle import ChannelShuffle, channel_shuffles
 from onnxlint.patterns.shuffle_fixes import fold, permutation_convolution, split_once
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -56,7 +57,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         message = f"{many} can't run on {ctx.device.name}: {_short(leaving[0].reason)}"
     else:
         message = f"{many}: {seconds[0] / ctx.total_s if ctx.total_s else 0:.0%} of the time to reorder channels"
-    fixes = tuple(fix for fix in _fixes(ctx, shuffles, bool(leaving)) if ctx.runs(fix.edits))
+    fixes = bearable(ctx.analysis, (fix for fix in _fixes(ctx, shuffles, bool(leaving)) if ctx.runs(fix.edits)))
     yield Finding(
         message=message,
         suggestion=_advice(ctx, shuffles, fixes),
@@ -96,6 +97,10 @@ def _fixes(ctx: Context, shuffles: Sequence[ChannelShuffle], leaves: bool) -> It
 
 def _advice(ctx: Context, shuffles: Sequence[ChannelShuffle], fixes: Sequence[Fix]) -> str:
     """What weights can take here, in numbers."""
+    if not fixes:
+        return (
+            f"No form that costs less on {ctx.device.name} is known: shuffle less often, or mix by dense convolutions."
+        )
     folded = sum(fold(ctx.graph, shuffle) is not None for shuffle in shuffles)
     once = len(split_once(ctx.graph, shuffles)[1]) if any(_ONCE in fix.title for fix in fixes) else 0
     macs = sum(math.prod(shuffle.shape) * shuffle.channels for shuffle in shuffles)
@@ -103,7 +108,7 @@ def _advice(ctx: Context, shuffles: Sequence[ChannelShuffle], fixes: Sequence[Fi
     if once:
         lines.append(f"split {_ONCE} ({once} of {len(shuffles)} places), or")
     ways = [f"fold it into the dense convolutions beside {folded} of {len(shuffles)}"] if folded else []
-    if folded < len(shuffles):
+    if any("permutation convolutions" in fix.title for fix in fixes):
         ways.append(f"a 1x1 permutation convolution each (+{macs / 1e6:.4g} M MACs for all)")
     return "\n".join([*lines, "; ".join(ways)])
 

@@ -12,7 +12,8 @@ hardware and its compiler, not on the formula. ReLU ends a convolution for free 
 device lacks cuts the network behind each convolution: MobileNetV3-Large has 21 HardSwish and 8 HardSigmoid.
 
 ## How to fix
-Offered, priced, where the device runs the operators (and its toolchain reads an opset that has them):
+Offered, priced, where the device runs the operators (and its toolchain reads an opset that has them) and none of it
+costs more than now:
 - exact: the spelled-out form as the one operator, or the one operator spelled out: HardSwish as Mul, Add, Clip and Mul,
   GELU with Erf, SiLU as Sigmoid and Mul;
 - close: GELU by its tanh form, which is at most 5e-4 off;
@@ -27,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.gains import bearable, gaining
 from onnxlint.graph import Node
 from onnxlint.kernels import ANCHORS
 from onnxlint.partitions import cost_of_leaving, leaves
@@ -60,6 +62,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             continue
         # spelled another way it would run as the same number of passes
         fixes = tuple(fix for fix in _fixes(ctx, places) if fix.safety != "exact" or " as one " in fix.title)
+        fixes = gaining(ctx.analysis, fixes)
         if fixes:
             yield _slow(ctx, kind, places, nodes, fixes)
 
@@ -81,12 +84,12 @@ def _is_slow(ctx: Context, one: Activation) -> bool:
 def _leaving(ctx: Context, kind: str, places: list[Activation]) -> Finding:
     broken = [node for one in places for node in one.nodes if ctx.support(node).status == "unsupported"]
     told = [node for one in places for node in one.nodes if _is_own(ctx, node)]
-    fixes = tuple(_fixes(ctx, places))
+    fixes = bearable(ctx.analysis, _fixes(ctx, places))
     spelled = sum(one.spelled is not None for one in places)
     name = NAMES.get(kind, kind) + (" (spelled out)" if spelled == len(places) else "")
     return Finding(
         message=leaves(ctx.analysis, name, len(places), broken),
-        suggestion=_advice(fixes) or f"No activation that {ctx.device.name} runs stands in for it.",
+        suggestion=_advice(fixes) or f"No activation that costs less on {ctx.device.name} stands in for it.",
         nodes=tuple(node.key for node in told),
         places=len(places),
         fixes=fixes,

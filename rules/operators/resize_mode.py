@@ -10,7 +10,7 @@ Up-sampling layers stand where maps are large: the map goes to the host, is resi
 large. Feature pyramids and decoders do it at every level.
 
 ## How to fix
-Built and priced, and offered where the device runs it:
+Built and priced, and offered where the device runs it and it costs no more than now:
 - exact: nearest by 4 as two steps by 2; nearest by k as a transposed convolution of kernel and stride k with ones, one
   group a channel; any mode and scale as two matrix products by constant interpolation matrices, rows and columns;
 - close: bilinear by an even k (half_pixel) as a transposed convolution of kernel 2k and stride k with fixed weights:
@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix
+from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.placement import cause
@@ -40,7 +41,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     nodes = [n for n in ctx.graph.compute_nodes if cause(ctx.graph, table, n, ctx.support(n)) == "resize"]
     if not nodes:
         return
-    forms = list(_forms(ctx, nodes))
+    forms = list(bearable(ctx.analysis, _forms(ctx, nodes)))
     what = f"{nodes[0].op_type} ({_mode(nodes[0])})"
     yield Finding(
         message=leaves(ctx.analysis, what, len(nodes), nodes),

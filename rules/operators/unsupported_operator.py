@@ -18,9 +18,9 @@ Where a rewrite in operators that the device has is known, it is offered and pri
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
 constant as Gemm; Sub as Add of the negative; Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax
 along another axis; packed heads split on another axis; Focus slices merged with the first convolution. It is offered
-only if the device runs what it introduces; else the finding says that no form is known. It is an error where the
-operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones together are one
-finding.
+only if the device runs what it introduces, and for no more than now; else the finding says that no form is known. It is
+an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones
+together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -31,6 +31,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Severity
+from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.channel_shuffle import channel_shuffles
@@ -95,7 +96,7 @@ def _explained(ctx: Context) -> set[str]:
 
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    fixes = tuple(_fixes(ctx, nodes))
+    fixes = bearable(ctx.analysis, _fixes(ctx, nodes))
     return Finding(
         message=leaves(ctx.analysis, group, len(nodes), nodes),
         suggestion="; ".join(fix.title for fix in fixes) or _advice(ctx, nodes[0]),

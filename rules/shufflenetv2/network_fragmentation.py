@@ -16,13 +16,15 @@ against 40.2 images a second.
 One or two wide convolutions with the cell's multiply-accumulates and the windows that hold most of them (so that the
 price is that of the fragments, not of another kind of convolution), in place of every cell: another architecture, so
 advice. Convolutions of one input with the same window and activation whose results the Concat puts
-side by side are one convolution with their weights stacked: exact.
+side by side are one convolution with their weights stacked: exact. Depthwise convolutions of several windows over parts
+of one map (MixNet, arXiv 1907.09595) are one depthwise convolution of the largest window, the smaller ones padded
+with zeros: exact, and offered where launches and copies cost more than the products with zeros.
 
 ## Where it is silent
 On two branches (residual blocks, squeeze-excite gates, channel splits, dual paths that slice what they join), on
 branches that feed one another (DenseNet, one-shot aggregation), on heads side by side, on cells that run on the host.
-An info where less than a tenth of the cells' time is launch overhead or an unfilled machine: there narrow kernels
-cost, not their number.
+An info where less than a tenth of the cells' time is launch overhead or an unfilled machine (there narrow kernels
+cost, not their number), and where no form of them is known to be faster.
 """
 
 from __future__ import annotations
@@ -36,14 +38,16 @@ from statistics import median
 from onnxlint.device import KERNEL_CLASSES
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Reconnect, Remove
 from onnxlint.gains import gaining
-from onnxlint.graph import Graph
+from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.convolutions import sizes
+from onnxlint.patterns.mixed_depthwise import MixedDepthwise, mixed_depthwise
 from onnxlint.patterns.regions import Region, regions
 from onnxlint.patterns.stacked import stacked
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural
+from onnxlint.whatif import alone
 
 RULE = Rule(code="G3", name="network-fragmentation", severity="warning")
 
@@ -65,30 +69,84 @@ class _Cell:
     macs: int
     stacked: tuple[Edit, ...]
     branches: int
+    mixed: MixedDepthwise | None
+    """Depthwise convolutions of several windows, and nothing else."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Stacked, the cell is one convolution."""
+        return any(isinstance(edit, Reconnect) for edit in self.stacked)
 
     def __str__(self) -> str:
         return f"{self.region.name}: {self.branches} branches, {self.operators} convolutions and pools"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for all cells that are a single convolution in parts, one for the other fragmented cells."""
+    """One finding each for cells that are one convolution in parts, for depthwise windows, and for the others."""
     cells = [cell for region in regions(ctx.graph, MIN_BRANCHES) if (cell := _cell(ctx, region)) is not None]
     cells.sort(key=lambda cell: -cell.seconds)
+    plain = [cell for cell in cells if cell.mixed is None]
     for whole in (True, False):
-        chosen = [cell for cell in cells if any(isinstance(edit, Reconnect) for edit in cell.stacked) == whole]
+        chosen = [cell for cell in plain if cell.is_whole == whole]
         if chosen:
             yield _finding(ctx, chosen, whole)
+    mixed = [cell for cell in cells if cell.mixed is not None]
+    if mixed:
+        yield _of_windows(ctx, mixed)
+
+
+def _of_windows(ctx: Context, cells: list[_Cell]) -> Finding:
+    """Depthwise convolutions of several windows side by side: one of the largest, where that is faster."""
+    found = [cell.mixed for cell in cells if cell.mixed is not None]
+    edits = {one.output: one.edits(ctx.graph, RULE.code) for one in found}
+    trial = alone(ctx.analysis, [edit for some in edits.values() for edit in some])
+    paying = [
+        (one, edits[one.output], cell)
+        for one, cell in zip(found, cells, strict=True)
+        if ctx.runs(edits[one.output]) and float(trial.seconds([trial.kernel_of[one.output]]).mean()) < cell.seconds
+    ]
+    fix = Fix(
+        f"one depthwise convolution of the largest window in {len(paying)} of {plural(len(cells), 'place')}",
+        "exact",
+        tuple(edit for _, some, _ in paying for edit in some),
+    )
+    fixes = gaining(ctx.analysis, [fix])
+    first, (idle, kernels) = found[0], _idle(cells)
+    windows = ", ".join("x".join(map(str, window)) for window in first.windows)
+    lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)."
+    if fixes:
+        best, _, cell = paying[0]
+        told = (
+            f"one depthwise {'x'.join(map(str, best.largest.conv.kernel))}, smaller windows padded with zeros (exact)"
+        )
+        lost += f"\n{cell.region.name}: {told}, {best.macs / 1e6:.2f} M MACs for {cell.macs / 1e6:.2f} M."
+    else:
+        lost += "\nOne depthwise convolution of the largest window, the others padded with zeros, pays nowhere here."
+    return Finding(
+        message=f"{plural(len(cells), 'cell')} of depthwise convolutions with several windows ({windows} first)",
+        suggestion=lost,
+        nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
+        places=len(cells),
+        fixes=fixes,
+        severity=None if fixes else "info",
+        details=tuple(str(cell) for cell in cells[:_LISTED]),
+    )
+
+
+def _idle(cells: list[_Cell]) -> tuple[float, int]:
+    """The part of the cells' time that is launches and an unfilled machine, and their kernels."""
+    seconds = sum(cell.seconds for cell in cells)
+    return (sum(cell.idle for cell in cells) / seconds if seconds else 0.0), sum(cell.kernels for cell in cells)
 
 
 def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
-    worst, seconds = cells[0], sum(cell.seconds for cell in cells)
-    idle = sum(cell.idle for cell in cells) / seconds if seconds else 0.0
+    worst, (idle, kernels) = cells[0], _idle(cells)
     exact = tuple(edit for cell in cells for edit in cell.stacked)
     fixes = [Fix("convolutions of one input stacked into one", "exact", exact)]
-    if not whole:
+    if not whole and any(_is_dense(ctx.graph, node) for cell in cells for node in cell.region.inner):
         fixes += [_wide(ctx.graph, cells, count) for count in (1, 2)]
+    fixes = list(gaining(ctx.analysis, fixes))
     what = "convolution, its parts' weights stacked" if whole else "or two wide convolutions"
-    kernels = sum(cell.kernels for cell in cells)
     lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)"
     if idle < MIN_IDLE:
         small = f"{kernels} small kernels ({_widths(ctx, cells)})"
@@ -96,11 +154,13 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
     return Finding(
         message=f"{plural(len(cells), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
         f"{worst.branches} branches",
-        suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs.",
+        suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs."
+        if fixes
+        else f"{lost}; no cheaper form of them is known.",
         nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
         places=len(cells),
-        fixes=gaining(ctx.analysis, fixes),
-        severity="info" if idle < MIN_IDLE and not exact else None,
+        fixes=tuple(fixes),
+        severity="info" if (idle < MIN_IDLE and not exact) or not fixes else None,
         details=tuple(str(cell) for cell in cells[:_LISTED]),
     )
 
@@ -109,6 +169,12 @@ def _widths(ctx: Context, cells: list[_Cell]) -> str:
     """The middle one of their convolutions' widths."""
     found = (sizes(ctx.graph, node) for cell in cells for node in cell.region.inner)
     return f"{int(median(conv.out_channels for conv in found if conv is not None))} channels in the median"
+
+
+def _is_dense(graph: Graph, node: Node) -> bool:
+    """A wide convolution in place of depthwise ones alone would be another kind."""
+    conv = sizes(graph, node)
+    return conv is not None and not conv.is_depthwise
 
 
 def _cell(ctx: Context, region: Region) -> _Cell | None:
@@ -131,7 +197,8 @@ def _cell(ctx: Context, region: Region) -> _Cell | None:
             idle += (whole - launch) * max(0.0, 1 - known.elements / machine.fill)
     macs = sum(analysis.kernel_costs[i].macs for i, _ in own)
     merged = tuple(stacked(ctx.graph, region.joins[-1], RULE.code))
-    return _Cell(region, len(operators), len(own), seconds, idle, macs, merged, branches)
+    mixed = mixed_depthwise(ctx.graph, region.joins[-1])
+    return _Cell(region, len(operators), len(own), seconds, idle, macs, merged, branches, mixed)
 
 
 def _branches(graph: Graph, region: Region) -> int:

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix
-from onnxlint.gains import gain
+from onnxlint.gains import bearable, gain
 from onnxlint.partitions import cost_of_leaving, leaves
 from onnxlint.patterns.legal_forms import legal_forms, told
 from onnxlint.patterns.patch_embedding import PatchEmbedding, patch_embeddings, stem
@@ -60,7 +60,7 @@ def _leaving(ctx: Context, one: PatchEmbedding, stems: list[tuple[Fix, str]]) ->
     """The kernel or stride lies outside the device's limits."""
     node, limits = one.conv.node, ctx.device.operators.conditional
     forms = [*legal_forms(ctx.graph, limits, [node], ctx.runs), *stems]
-    forms = [(fix, words) for fix, words in forms if gain(ctx.analysis, fix) >= 0]
+    forms = [(fix, words) for fix, words in forms if bearable(ctx.analysis, [fix])]
     none = f"No window of {ctx.device.name} does the same for less; choose one within the limit."
     return Finding(
         message=leaves(ctx.analysis, _named(one), 1, [node]),

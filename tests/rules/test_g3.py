@@ -81,3 +81,32 @@ def test_each_node_is_in_one_region() -> None:
     for name in ("nasnet_mobile", "inception_v3", "repvgg_a0_train"):
         keys = [n.key for cell in regions(network(name).graph, 3) for n in (*cell.inner, *cell.joins)]
         assert len(keys) == len(set(keys))
+
+
+_WINDOWS = """mixed (float[1,64,14,14] x) => (float[1,64,14,14] y)
+<float[16,1,3,3] a, float[16,1,5,5] b, float[16,1,7,7] c, float[16,1,9,9] d, float[64,64,1,1] w, float[64,64,1,1] v,
+ int64[4] parts = {{16,16,16,16}}, int64[8] pads = {{0,0,4,4,0,0,4,4}}> {{
+    z = Conv (x, w)
+    p, q, r, s = Split <axis = 1> (z, parts)
+    e = Conv <group = 16, pads = [1,1,1,1]> (p, a)
+    f = Conv <group = 16, pads = [2,2,2,2]> (q, b)
+    g = Conv <group = 16, pads = [3,3,3,3]> (r, c)
+    t = Pad (s, pads)
+    h = Conv <group = 16> (t, d)
+    {last}
+    j = Concat <axis = 1> (e, f, g, {joined})
+    y = Conv (j, v)
+}}"""
+
+
+def test_depthwise_windows_side_by_side_are_one_of_the_largest() -> None:
+    (finding,) = found_in(_WINDOWS.format(last="", joined="h"), "G3", "t4")
+    assert (finding.severity, finding.fix and finding.fix.safety) == ("warning", "exact")
+    assert "9x9" in finding.suggestion
+    assert all(one.safety == "exact" for one in finding.alternatives)
+
+
+def test_depthwise_windows_are_never_told_to_be_a_dense_convolution() -> None:
+    (finding,) = found_in(_WINDOWS.format(last="i = Softplus (h)", joined="i"), "G3", "t4")
+    assert finding.fix is None
+    assert finding.severity == "info"
