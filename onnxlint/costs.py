@@ -30,6 +30,7 @@ class CostModel:
     def __init__(self, graph: Graph, precision: Precision, outer: CostModel | None = None) -> None:
         self.graph, self.precision, self.outer = graph, precision, outer
         self._works: dict[str, Work | None] = {}
+        self._alike: dict[tuple[object, ...], Work | None] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._bodies: dict[int, CostModel] = {}
         self._flows: dict[str, Cost] = {}

@@ -12,7 +12,7 @@ from onnxlint.graph import Graph
 from onnxlint.kernels import MULTIPLIERS
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import DeviceInfo, Layer, ModelInfo, ReportedFinding, Totals, ValueInfo, Verdict
-from onnxlint.tensor import dtype_name
+from onnxlint.tensor import TensorType, dtype_name
 from onnxlint.unused import NOTHING, Unused
 from onnxlint.weights import NO_WEIGHTS, WeightValues
 
@@ -120,8 +120,8 @@ def totals(analysis: Analysis) -> Totals:
     # what a run costs before its first kernel overlaps with the run before
     interval = middle - float(analysis.target.machine.run.mean()) if analysis.target.device.pipelined else middle
     by_bound: dict[str, float] = {}
-    for bound, seconds in zip(analysis.bounds, analysis.times.mean(axis=1), strict=True):
-        by_bound[bound] = by_bound.get(bound, 0.0) + float(seconds)
+    for bound, seconds in zip(analysis.bounds, analysis.times.mean(axis=1).tolist(), strict=True):
+        by_bound[bound] = by_bound.get(bound, 0.0) + seconds
     return Totals(
         params=sum(p.count for p in params),
         learnable_params=sum(p.learnable for p in params),
@@ -153,13 +153,17 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
     """Every run-time node, in execution order; `alone` asks for what each would move by itself."""
     rows: dict[str, Layer] = {}
     graph, costs, factor = analysis.graph, analysis.costs, analysis.target.batch_factor
-    seconds = analysis.times.mean(axis=1)
+    seconds = analysis.times.mean(axis=1).tolist()
+    spelled: dict[TensorType, str] = {}
     for index, kernel in enumerate(analysis.kernels):
         whole, label = analysis.kernel_costs[index], kernel.label
         for node in kernel.nodes:
             macs, other_flops = costs.arithmetic(node) if not kernel.is_free else (0, 0)
             is_main = node is kernel.main
             params = costs.params.get(node.key)
+            kind = graph.type_of(node.outputs[0])
+            if kind not in spelled:
+                spelled[kind] = str(kind)
             rows[node.key] = Layer(
                 node=node.key,
                 name=node.name,
@@ -171,10 +175,10 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
                 params=params.count if params else 0,
                 read_bytes=whole.read_bytes + whole.weight_bytes if is_main else 0,
                 written_bytes=whole.written_bytes if is_main else 0,
-                latency_s=float(seconds[index]) if is_main else 0.0,
+                latency_s=seconds[index] if is_main else 0.0,
                 bound=analysis.bounds[index],
                 on_host=kernel.on_host,
-                output=str(graph.type_of(node.outputs[0])) if node.outputs else "",
+                output=spelled[kind],
                 alone_bytes=costs.cost((node,)).scaled(factor).memory_access_bytes if alone else 0,
                 is_known=costs.is_known(node),
             )

@@ -97,12 +97,10 @@ class _Builder:
             return "compute"
         if definition.op_type in ("Shape", "Size") and definition.domain == "":
             return "shape"
-        needs = [name for name in inputs if name]
-        for body in bodies.values():
-            needs += body.captured
-        if all(name in self.constant for name in needs):
-            return "constant"
-        return "shape" if all(name in self.static for name in needs) else "compute"
+        needs = {*inputs, *(name for body in bodies.values() for name in body.captured)} - {""}
+        if not needs <= self.static:
+            return "compute"
+        return "constant" if needs <= self.constant else "shape"
 
 
 _NONE: Mapping[str, Graph] = {}

@@ -15,7 +15,7 @@ from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
 from onnxlint.validity import schema_of, shapes_problem
-from onnxlint.values import Array, evaluate, tensor_value
+from onnxlint.values import WITHOUT_VALUES, Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000
 _EXTENDED_OPSET = 17
@@ -114,14 +114,16 @@ class Walk:
 
     def _node(self, node: NodeDef) -> None:
         inputs = [self.types.get(name) for name in node.inputs]
-        if node.domain == "" and node.outputs and node.outputs[0]:
+        is_standard = node.domain == ""
+        starts = node.op_type in WITHOUT_VALUES or (bool(node.inputs) and node.inputs[0] in self.values)
+        if is_standard and starts and node.outputs and node.outputs[0]:
             values = [self.values.get(name) for name in node.inputs]
             while values and not node.inputs[len(values) - 1]:
                 values.pop()  # an input left out is none, not one of unknown value
             value = evaluate(node.op_type, node.version, node.attributes, values, inputs)
             if value is not None:
                 self._set_value(node.outputs[0], value)
-        problem = shapes_problem(node.op_type, node.attributes, inputs) if node.domain == "" else None
+        problem = shapes_problem(node.op_type, node.attributes, inputs) if is_standard else None
         if problem is not None:
             self._problem(node, problem)
         if all(self.is_known(name) for name in node.outputs if name) and not self.check_all:

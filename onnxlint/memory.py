@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from onnxlint.analysis import Analysis
 from onnxlint.costs import CostModel
@@ -31,14 +32,14 @@ def peak_activation_bytes(analysis: Analysis) -> int:
     work writes over an input of the same size that nothing else needs any more. What stays inside a kernel takes none;
     a branch or loop adds the peak of its body.
     """
-    return _schedule(analysis).peak()[0] * analysis.target.batch_factor
+    return _peak(analysis)[0] * analysis.target.batch_factor
 
 
 def activation_peak(analysis: Analysis) -> Peak:
     """Where that peak is, and of what it is made."""
-    schedule, factor = _schedule(analysis), analysis.target.batch_factor
-    most, at = schedule.peak()
-    alive = sorted(schedule.alive_at(at).items(), key=lambda entry: -entry[1])
+    factor = analysis.target.batch_factor
+    most, at = _peak(analysis)
+    alive = sorted(_schedule(analysis).alive_at(at).items(), key=lambda entry: -entry[1])
     return Peak(most * factor, at, tuple((name, size * factor) for name, size in alive))
 
 
@@ -51,6 +52,16 @@ def greedy_order(analysis: Analysis) -> tuple[tuple[Node, ...], int]:
     steps = list(schedule.greedy())
     most, _ = _Schedule(analysis.graph, analysis.costs, steps).peak()
     return tuple(node for step in steps for node in step), most * analysis.target.batch_factor
+
+
+def _peak(analysis: Analysis) -> tuple[int, int]:
+    """For one sample, the most bytes and the kernel at which they are: a rule and the totals both ask."""
+    if analysis not in _PEAKS:
+        _PEAKS[analysis] = _schedule(analysis).peak()
+    return _PEAKS[analysis]
+
+
+_PEAKS: WeakKeyDictionary[Analysis, tuple[int, int]] = WeakKeyDictionary()
 
 
 def _schedule(analysis: Analysis) -> _Schedule:

@@ -6,8 +6,7 @@ enclosing node in front (`outer/then_branch/inner`), so that a name is an identi
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -23,11 +22,18 @@ MAX_DEPTH = 64
 MAX_NAME_CHARACTERS = 1 << 27
 _SHOWN_INVALID = 8
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
+_KIND = onnx.AttributeProto
+_PLAIN = frozenset({_KIND.FLOAT, _KIND.INT, _KIND.STRING, _KIND.FLOATS, _KIND.INTS, _KIND.STRINGS})
+_NO_ATTRIBUTES: Mapping[str, onnx.AttributeProto] = {}
+_NO_BODIES: Mapping[str, GraphDef] = {}
 
 
 @dataclass(slots=True)
 class NodeDef:
-    """One operator call; `inputs` keeps order and repetition, with "" for an omitted one."""
+    """One operator call; `inputs` keeps order and repetition, with "" for an omitted one.
+
+    Nodes of equal plain attributes share one mapping of them.
+    """
 
     op_type: str
     domain: str
@@ -37,14 +43,11 @@ class NodeDef:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, onnx.AttributeProto]
-    bodies: dict[str, GraphDef] = field(default_factory=dict)
+    bodies: Mapping[str, GraphDef]
 
-    def reads(self) -> set[str]:
-        """Every value the node needs: its inputs and what its bodies take from outside."""
-        names = {name for name in self.inputs if name}
-        for body in self.bodies.values():
-            names |= body.captured
-        return names
+    def reads(self) -> Collection[str]:
+        """Every value the node needs: its inputs, "" for omitted ones, and what its bodies take from outside."""
+        return set(self.inputs).union(*(body.captured for body in self.bodies.values())) if self.bodies else self.inputs
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ def read_graph(proto: onnx.ModelProto) -> GraphDef:
     """Resolve the model's main graph; raises LoadError for cycles, values written twice and runaway functions."""
     functions = {(domain_of(f.domain), text(f.name), text(f.overload)): f for f in proto.functions}
     reader = _Reader(functions)
-    graph = reader.graph(proto.graph, "", ChainMap(), opsets(proto.opset_import) or {"": 1})
+    graph = reader.graph(proto.graph, "", None, opsets(proto.opset_import) or {"": 1})
     graph.problems = [*_problems(graph), *reader.problems()]
     graph.has_invalid = bool(reader.invalid)
     return graph
@@ -97,12 +100,28 @@ def domain_of(raw: str | bytes) -> str:
     return "" if domain in _DEFAULT_DOMAINS else domain
 
 
+class _Names(dict[str, str]):
+    """What the names of one scope stand for; one that is not bound there is the enclosing scope's, or its own."""
+
+    def __init__(self, path: str, outer: _Names | None, bound: Mapping[str, str]) -> None:
+        super().__init__(bound)
+        self.path, self.outer = path, outer
+        self[""] = ""  # no name, but an omitted input or output
+
+    def __missing__(self, raw: str | bytes) -> str:
+        name, scope = text(raw), self
+        while name not in scope and scope.outer is not None:
+            scope = scope.outer
+        return dict.get(scope, name, self.path + name)
+
+
 class _Reader:
     """Walks bodies and function calls, at most MAX_DEPTH inside each other."""
 
     def __init__(self, functions: Mapping[tuple[str, str, str], onnx.FunctionProto]) -> None:
         self.functions = functions
         self.count = self.inlined = self.depth = self.calls = self.characters = 0
+        self.known_attributes: dict[tuple[bytes, ...], Mapping[str, onnx.AttributeProto]] = {}
         self.unversioned: dict[str, int] = {}
         self.invalid: list[str] = []
 
@@ -129,16 +148,14 @@ class _Reader:
         self,
         proto: onnx.GraphProto,
         path: str,
-        outer: ChainMap[str, str],
+        outer: _Names | None,
         versions: Mapping[str, int],
         references: Mapping[str, onnx.AttributeProto] | None = None,
     ) -> GraphDef:
         graph = GraphDef(path)
         graph.initializers = {path + text(tensor.name): tensor for tensor in proto.initializer}
         graph.sparse = {path + text(tensor.values.name): tensor for tensor in proto.sparse_initializer}
-        names = outer.new_child()
-        for name in (*graph.initializers, *graph.sparse):
-            names[name[len(path) :]] = name
+        names = {name[len(path) :]: name for name in (*graph.initializers, *graph.sparse)}
         for info in proto.input:
             name = path + text(info.name)
             names[text(info.name)] = name
@@ -147,12 +164,14 @@ class _Reader:
                 graph.inputs.append(name)
         for info in (*proto.value_info, *proto.output):
             graph.declared.setdefault(path + text(info.name), info.type)
-        own = set(names.maps[0].values())
-        nodes = self.nodes(proto.node, _Scope(path, names, versions, own, references, is_body=True))
-        graph.outputs = [names.get(text(info.name), path + text(info.name)) for info in proto.output]
-        graph.nodes = _sorted(nodes)
-        written = own | {name for node in nodes for name in node.outputs}
-        graph.captured = (set().union(*(node.reads() for node in nodes)) | set(graph.outputs)) - written
+        own = set(names.values())
+        scope = _Scope(path, _Names(path, outer, names), versions, own, references, is_body=True)
+        graph.nodes = _sorted(self.nodes(proto.node, scope))
+        graph.outputs = [scope.names[info.name] or path for info in proto.output]
+        read = set[str]().union(*(node.reads() for node in graph.nodes))
+        read.discard("")
+        read.update(graph.outputs)
+        graph.captured = read.difference(own, *(node.outputs for node in graph.nodes))
         return graph
 
     def nodes(self, protos: Sequence[onnx.NodeProto], scope: _Scope) -> list[NodeDef]:
@@ -174,22 +193,22 @@ class _Reader:
 
     def node(self, proto: onnx.NodeProto, position: int, scope: _Scope) -> list[NodeDef]:
         """The node itself, or those of the function that it calls."""
-        names, path, written = scope.names, scope.path, scope.written
+        names, written = scope.names, scope.written
         self._count()
-        inputs = tuple(names.get(text(raw), path + text(raw)) if raw else "" for raw in proto.input)
-        outputs = tuple(names[text(raw)] if raw else "" for raw in proto.output) or ("",)
-        key = next((name for name in outputs if name), f"{path}{text(proto.op_type)}#{position}")
-        attributes = _attributes(proto.attribute, scope.references)
+        inputs = tuple(map(names.__getitem__, proto.input))
+        outputs = tuple(map(names.__getitem__, proto.output)) or ("",)
         domain, op_type = domain_of(proto.domain), text(proto.op_type)
-        function = self.functions.get((domain, op_type, text(proto.overload)))
-        if function is not None:
-            with self.deeper(op_type):
-                return self.call(function, key, inputs, outputs, attributes, written)
-        for name in outputs:
+        key = outputs[0] or next(filter(None, outputs), f"{scope.path}{op_type}#{position}")
+        attributes = self.attributes(proto.attribute, scope.references) if proto.attribute else _NO_ATTRIBUTES
+        if self.functions:
+            function = self.functions.get((domain, op_type, text(proto.overload)))
+            if function is not None:
+                with self.deeper(op_type):
+                    return self.call(function, key, inputs, outputs, attributes, written)
+        for name in filter(None, outputs):
             if name in written:
                 raise LoadError(f"is no valid graph: the value {printable(name)!r} is written twice")
-            if name:
-                written.add(name)
+            written.add(name)
         version = scope.versions.get(domain, 0)
         if not version:
             self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
@@ -197,13 +216,34 @@ class _Reader:
         if problem is not None:
             self.invalid.append(f"the node {printable(key)!r} is no valid {printable(op_type)}: it {problem}")
             op_type += INVALID
-        node = NodeDef(op_type, domain, version, text(proto.name), key, inputs, outputs, attributes)
+        bodies = self.bodies(op_type, key, attributes, scope) if attributes else _NO_BODIES
+        return [NodeDef(op_type, domain, version, text(proto.name), key, inputs, outputs, attributes, bodies)]
+
+    def bodies(
+        self, op_type: str, key: str, attributes: Mapping[str, onnx.AttributeProto], scope: _Scope
+    ) -> Mapping[str, GraphDef]:
+        """The graphs among a node's attributes."""
+        found: dict[str, GraphDef] = {}
         for name, attribute in attributes.items():
             if attribute.type == onnx.AttributeProto.GRAPH:
                 with self.deeper(op_type):
                     inner = f"{key}/{name}/"
-                    node.bodies[name] = self.graph(attribute.g, inner, names, scope.versions, scope.references)
-        return [node]
+                    found[name] = self.graph(attribute.g, inner, scope.names, scope.versions, scope.references)
+        return found or _NO_BODIES
+
+    def attributes(
+        self, protos: Sequence[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
+    ) -> Mapping[str, onnx.AttributeProto]:
+        """A node's attributes by name; nodes of equal ones, numbers and strings alone, share what is returned."""
+        if any(proto.type not in _PLAIN for proto in protos):
+            return _attributes(protos, references)
+        mark = tuple([proto.SerializeToString() for proto in protos])
+        found = self.known_attributes.get(mark) if references is None else None
+        if found is None:
+            found = _attributes(protos, references)
+            if references is None:
+                self.known_attributes[mark] = found
+        return found
 
     def _count(self) -> None:
         self.count += 1
@@ -229,7 +269,8 @@ class _Reader:
         bound |= {formal: actual for formal, actual in zip(map(text, function.output), outputs, strict=False) if actual}
         defaults = {text(attribute.name): attribute for attribute in function.attribute_proto}
         path, references = f"{key}/{text(function.name)}/", {**defaults, **attributes}
-        scope = _Scope(path, ChainMap(bound), opsets(function.opset_import), written, references, is_body=False)
+        names = _Names(path, None, bound)
+        scope = _Scope(path, names, opsets(function.opset_import), written, references, is_body=False)
         self.calls += 1
         nodes = self.nodes(function.node, scope)
         self.calls -= 1
@@ -242,7 +283,7 @@ class _Scope:
     attributes of the function around them."""
 
     path: str
-    names: ChainMap[str, str]
+    names: _Names
     versions: Mapping[str, int]
     written: set[str]
     references: Mapping[str, onnx.AttributeProto] | None
@@ -266,6 +307,8 @@ def _attributes(
 def _sorted(nodes: list[NodeDef]) -> list[NodeDef]:
     """The nodes in execution order: as the file has them where that order is valid, else topological."""
     writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    if all(writer.get(name, -1) < index for index, node in enumerate(nodes) for name in node.reads()):
+        return nodes
     needs = [{writer[name] for name in node.reads() if name in writer} for node in nodes]
     try:
         return [nodes[index] for index in execution_order(needs)]

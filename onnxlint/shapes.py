@@ -21,7 +21,7 @@ from onnxlint.binding import Bound, tensor_of
 from onnxlint.inference import Walk
 from onnxlint.scope import GraphDef
 from onnxlint.tensor import TensorType
-from onnxlint.text import printable
+from onnxlint.text import printable, text
 from onnxlint.validity import schema_of
 from onnxlint.values import Array
 
@@ -48,7 +48,9 @@ class Shapes:
 
 
 class _Answer(msgspec.Struct):
-    types: dict[str, tuple[int, tuple[int | None, ...] | None]]
+    """`types`: each element type and shape, with the names of all values that have it."""
+
+    types: list[tuple[int, tuple[int | None, ...] | None, list[str]]]
     values: dict[str, tuple[str, tuple[int, ...], bytes]]
     branches: dict[str, str]
     trips: dict[str, int]
@@ -62,7 +64,7 @@ def infer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolate
     limits = (limits or isolated.Limits()).sized(proto.ByteSize(), len(graph.nodes))
     answer = _answer(proto, graph, bound, limits)
     return Shapes(
-        {_name(name): TensorType(dtype, shape) for name, (dtype, shape) in answer.types.items()},
+        _types_by_name(answer),
         {
             _name(name): np.frombuffer(data, dtype=dtype).reshape(shape)
             for name, (dtype, shape, data) in answer.values.items()
@@ -72,6 +74,14 @@ def infer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolate
         tuple(answer.problems),
         frozenset(map(_name, answer.invalid)),
     )
+
+
+def _types_by_name(answer: _Answer) -> dict[str, TensorType]:
+    """Values of one type share it."""
+    types: dict[str, TensorType] = {}
+    for dtype, shape, names in answer.types:
+        types |= dict.fromkeys(map(_name, names), TensorType(dtype, shape))
+    return types
 
 
 def _answer(proto: onnx.ModelProto, graph: GraphDef, bound: Bound, limits: isolated.Limits) -> _Answer:
@@ -179,11 +189,14 @@ def _write_shape(tensor: onnx.TypeProto.Tensor, known: TensorType) -> None:
 
 def _collect(proto: onnx.GraphProto, graph: GraphDef, types: dict[str, TensorType]) -> None:
     """Copy the types that inference wrote into `proto` and its bodies; depth is bounded by protobuf's own limit."""
+    read: dict[bytes, TensorType] = {}
     for info in (*proto.value_info, *proto.output):
-        name = info.name if isinstance(info.name, str) else info.name.decode("utf-8", "surrogateescape")
-        known = tensor_of(info.type)
+        mark = info.type.SerializeToString()
+        known = read.get(mark)
+        if known is None:
+            known = read[mark] = tensor_of(info.type)
         if known.dtype or known.shape is not None:
-            types.setdefault(graph.path + name, known)
+            types.setdefault(graph.path + text(info.name), known)
     with_bodies = {node.key: node for node in graph.nodes if node.bodies}
     if with_bodies:
         for node in proto.node:
@@ -194,9 +207,12 @@ def _collect(proto: onnx.GraphProto, graph: GraphDef, types: dict[str, TensorTyp
 
 
 def _encode(walk: Walk) -> bytes:
+    types: dict[tuple[object, ...], list[str]] = {}
+    for name, known in walk.types.items():
+        types.setdefault((known.dtype, known.shape), []).append(_plain(name))
     return msgspec.msgpack.encode(
         {
-            "types": {_plain(n): (t.dtype, t.shape) for n, t in walk.types.items()},
+            "types": [(*known, names) for known, names in types.items()],
             "values": {
                 _plain(n): (v.dtype.str, v.shape, np.ascontiguousarray(v).tobytes())
                 for n, v in walk.values.items()

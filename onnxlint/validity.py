@@ -23,6 +23,7 @@ INVALID = " (invalid)"
 
 _MOST = 2**31 - 1
 _MAX_RANK = 64
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
 _AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_input_axes", "scan_output_axes"})
 _EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
@@ -96,14 +97,21 @@ def node_problem(
     facts = _facts(op_type, domain, version)
     if facts is None:
         return None
-    return (
-        _ends_problem("inputs", inputs, facts.inputs)
-        or _ends_problem("outputs", outputs, facts.outputs)
-        or next((f"lacks its input {name!r}" for at, name in facts.required_inputs if not inputs[at]), None)
-        or next((f"lacks its attribute {name!r}" for name in facts.required if name not in attributes), None)
-        or next(filter(None, (_attribute_problem(n, a, facts.types.get(n)) for n, a in attributes.items())), None)
-        or (_own_problem(op_type, inputs, outputs, attributes) if domain == "" else None)
-    )
+    problem = _ends_problem("inputs", inputs, facts.inputs) or _ends_problem("outputs", outputs, facts.outputs)
+    if problem is not None:
+        return problem
+    if "" in inputs:
+        for at, name in facts.required_inputs:
+            if not inputs[at]:
+                return f"lacks its input {name!r}"
+    for name in facts.required:
+        if name not in attributes:
+            return f"lacks its attribute {name!r}"
+    for name, proto in attributes.items():
+        problem = _attribute_problem(name, proto, facts.types.get(name))
+        if problem is not None:
+            return problem
+    return _own_problem(op_type, inputs, outputs, attributes) if domain == "" else None
 
 
 def _ends_problem(what: str, names: Sequence[str], bounds: tuple[int, int]) -> str | None:
@@ -154,7 +162,7 @@ def shapes_problem(
     op_type: str, attributes: Mapping[str, AttributeProto], types: Sequence[TensorType | None]
 ) -> str | None:
     """A contradiction between inputs that onnx's inference does not see: a convolution's channels."""
-    if op_type not in ("Conv", "ConvTranspose") or len(types) < 2:
+    if op_type not in _CONVOLUTIONS or len(types) < 2:
         return None
     data, weight = types[0], types[1]
     if weight is None or weight.shape is None:

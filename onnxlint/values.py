@@ -16,6 +16,10 @@ from onnxlint.tensor import TensorType
 MAX_ELEMENTS = 1024
 """Larger values are never shapes, axes or scales; they are not followed."""
 
+_OF_SHAPE = frozenset({"Shape", "Size"})
+WITHOUT_VALUES = _OF_SHAPE | {"Constant"}
+"""The operators that have a value whatever is known of their inputs'; all others need that of the first."""
+
 _MAX_WORK, _MAX_INPUTS = 1 << 22, 4096
 Array = np.ndarray[Any, np.dtype[Any]]
 Attributes = Mapping[str, onnx.AttributeProto]
@@ -85,7 +89,7 @@ def evaluate(
     try:
         if op_type == "Constant":
             return constant_value(attributes)
-        if op_type in ("Shape", "Size"):
+        if op_type in _OF_SHAPE:
             return _shape(op_type, attributes, types[0] if types else None)
         if function is None or not inputs or inputs[0] is None or not _is_small(inputs):
             return None
