@@ -2,58 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis
+from onnxlint.edited_graph import EditedGraph, in_order
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Reorder
 from onnxlint.graph import Graph, Node
 from onnxlint.latency import Seconds
-from onnxlint.ordering import CycleError, execution_order
+from onnxlint.ordering import CycleError
+from onnxlint.tensor import TensorType
 
 
 class EditError(Exception):
     """Edits that do not fit the graph: a node that is not there, a cycle."""
 
 
-def apply(graph: Graph, edits: Iterable[Edit]) -> Graph:
+def apply(graph: Graph, edits: Iterable[Edit]) -> EditedGraph:
     """The graph after the edits; raises EditError.
 
     The result is for pricing: a value that lost its writer stays readable with the type it had.
     """
-    edits = tuple(edits)
-    renamed: dict[str, str] = {}
-    types, weights = dict(graph.types), set(graph.weights)
-    removed: set[str] = set()
-    inserted: list[Insert] = []
-    position = dict(graph.position)
+    change = _Change(graph)
     for edit in edits:
+        change.add(edit)
+    return change.graph()
+
+
+class _Change:
+    """Edits taken together: what they take out and put in, and what stays under another name or in another order."""
+
+    def __init__(self, before: Graph) -> None:
+        self.before = before
+        self.renamed: dict[str, str] = {}
+        self.removed: dict[str, None] = {}
+        self.inserted: list[Insert] = []
+        self.types: dict[str, TensorType] = {}
+        self.weights: set[str] = set()
+        self.position: Mapping[str, int] = before.position
+
+    def add(self, edit: Edit) -> None:
+        """Take one more edit; raises EditError."""
         match edit:
             case Remove(key):
-                if key not in graph.position or key in removed:
+                if key not in self.before.position or key in self.removed:
                     raise EditError(f"there is no node {key!r}")
-                removed.add(key)
+                self.removed[key] = None
             case Insert():
-                inserted.append(edit)
+                self.inserted.append(edit)
             case Reconnect(value, to):
-                renamed[value] = to
+                self.renamed[value] = to
             case Declare(value, known, is_weight):
-                types[value] = known
+                self.types[value] = known
                 if is_weight:
-                    weights.add(value)
+                    self.weights.add(value)
             case Reorder(keys):
-                position |= dict.fromkeys(position, -1) | {key: index for index, key in enumerate(keys)}
-    kept = [_rewired(node, renamed) for node in graph.nodes if node.key not in removed]
-    at = min((position[key] for key in removed), default=0)
-    version = next((node.version for node in graph.nodes if node.domain == ""), 17)
-    order = [(position[node.key], 1, node) for node in kept]
-    order += [(at, 0, _new_node(edit, version)) for edit in inserted]
-    nodes = _sorted([node for *_, node in sorted(order, key=lambda entry: entry[:2])])
-    outputs = tuple(_final(renamed, name) for name in graph.outputs)
-    return Graph(nodes, graph.inputs, outputs, types, graph.values, frozenset(weights))
+                self.position = dict.fromkeys(self.before.position, -1) | {key: at for at, key in enumerate(keys)}
+
+    def graph(self) -> EditedGraph:
+        """The graph with the new nodes in the place of the first removed one; raises EditError."""
+        before = self.before
+        version = next((node.version for node in before.nodes if node.domain == ""), 17)
+        made = [_new_node(edit, version) for edit in self.inserted]
+        rewired = self.rewired()
+        try:
+            nodes, moved = in_order(*self.in_place(made, rewired))
+        except CycleError:
+            raise EditError("the edits close a cycle") from None
+        outputs = tuple(_final(self.renamed, name) for name in before.outputs) if self.renamed else before.outputs
+        return EditedGraph(
+            tuple(nodes),
+            before.inputs,
+            outputs,
+            {**before.types, **self.types} if self.types else before.types,
+            before.values,
+            before.weights | self.weights if self.weights else before.weights,
+            base=before,
+            gone=tuple(before.node(key) for key in (*self.removed, *rewired)),
+            new=(*made, *rewired.values()),
+            moved=tuple(moved) if self.position is before.position else before.nodes,
+            retyped=frozenset(name for name, known in self.types.items() if before.types.get(name) is not known),
+        )
+
+    def rewired(self) -> dict[str, Node]:
+        """The nodes that read a renamed value, as they are then, by key."""
+        readers = {node.key: node for name in self.renamed for node in self.before.consumers(name)}
+        changed = {key: _rewired(node, self.renamed) for key, node in readers.items() if key not in self.removed}
+        return {key: node for key, node in changed.items() if node is not readers[key]}
+
+    def in_place(self, made: list[Node], rewired: Mapping[str, Node]) -> tuple[list[Node], set[int]]:
+        """The nodes in their places, and the positions of those that stand there before what they read."""
+        before, position = self.before, self.position
+        at = min((position[key] for key in self.removed), default=0)
+        nodes = [rewired.get(node.key, node) for node in before.nodes] if rewired else [*before.nodes]
+        if position is not before.position:
+            nodes.sort(key=lambda node: position[node.key])
+        first = bisect_left(nodes, at, key=lambda node: position[node.key])
+        nodes[first:] = [*made, *(node for node in nodes[first:] if node.key not in self.removed)]
+        place = {node.key: index for index, node in enumerate(nodes)}
+        suspects = {new.key for new in made} | rewired.keys()
+        suspects |= {node.key for new in made for name in new.outputs for node in before.consumers(name)}
+        if position is not before.position:
+            suspects = set(place)
+        own = {name: node.key for node in made for name in node.outputs if name}
+
+        def writer(name: str) -> int:
+            node = before.producer(name)
+            return place.get(own.get(name, node.key if node is not None else ""), -1)
+
+        places = [place[key] for key in suspects if key in place]
+        late = {index for index in places if any(writer(name) >= index for name in nodes[index].reads)}
+        return nodes, late
 
 
 def saving(before: Analysis, edits: Iterable[Edit]) -> Seconds:
@@ -109,13 +172,3 @@ def _rewired(node: Node, renamed: dict[str, str]) -> Node:
 def _new_node(edit: Insert, version: int) -> Node:
     attributes = {name: onnx.helper.make_attribute(name, value) for name, value in edit.attributes}
     return Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes)
-
-
-def _sorted(nodes: list[Node]) -> tuple[Node, ...]:
-    """The nodes in an order that keeps theirs wherever data flow allows it."""
-    writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
-    needs = [{writer[name] for name in node.reads if name in writer} for node in nodes]
-    try:
-        return tuple(nodes[index] for index in execution_order(needs))
-    except CycleError:
-        raise EditError("the edits close a cycle") from None

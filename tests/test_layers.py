@@ -21,7 +21,7 @@ FLOORS = (
     {"validity"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},
-    {"conditions", "groups", "no_ops", "variants", "weights"},
+    {"conditions", "edited_graph", "groups", "no_ops", "variants", "weights"},
     {"inference", "params", "quantization", "settings", "support"},
     {"layout"},
     {"costs", "kernels", "shapes"},

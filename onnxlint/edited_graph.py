@@ -1,0 +1,128 @@
+"""A graph after edits: what they leave alone is taken from the graph before them, not found again."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from onnxlint.graph import Graph, Node
+from onnxlint.ordering import CycleError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EditedGraph(Graph):
+    """A Graph that differs from `base` by the nodes that are `gone`, those that are `new`, and some types.
+
+    A node that reads another value than before is gone and new at once. `moved` are the other nodes that left their
+    place in the order, `retyped` the values that have another type than in `base`, or had none there.
+    """
+
+    base: Graph
+    gone: tuple[Node, ...]
+    new: tuple[Node, ...]
+    moved: tuple[Node, ...] = ()
+    retyped: frozenset[str] = frozenset()
+
+    @cached_property
+    def reread(self) -> tuple[str, ...]:
+        """The values that other nodes read than before, or that the same ones read in another order."""
+        return tuple(dict.fromkeys(name for node in (*self.gone, *self.new, *self.moved) for name in node.reads))
+
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        producers = dict(self.base._producers)
+        for node in self.gone:
+            for name in node.outputs:
+                producers.pop(name, None)
+        producers |= {name: node for node in self.new for name in node.outputs if name}
+        return producers
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[Node]]:
+        readers = dict(self.base._consumers)
+        gone, position = frozenset(self.gone), self.position
+        more: dict[str, list[Node]] = {}
+        for node in self.new:
+            for name in node.reads:
+                more.setdefault(name, []).append(node)
+        for name in self.reread:
+            found = [node for node in readers.pop(name, ()) if node not in gone] + more.get(name, [])
+            if found:
+                readers[name] = sorted(found, key=lambda node: position[node.key])
+        return readers
+
+    @cached_property
+    def _readers(self) -> dict[str, list[Node]]:
+        readers = dict(self.base._readers)
+        for name in self.reread:
+            readers.pop(name, None)
+            if name in self._consumers:
+                readers[name] = [node for node in self._consumers[name] if node.role == "compute"]
+        return readers
+
+    @cached_property
+    def _by_key(self) -> dict[str, Node]:
+        nodes = dict(self.base._by_key)
+        for node in self.gone:
+            nodes.pop(node.key, None)
+        nodes |= {node.key: node for node in self.new}
+        return nodes
+
+    @cached_property
+    def _constants(self) -> frozenset[str]:
+        before, gone = self.base._constants, [node for node in self.gone if node.role != "compute"]
+        if not gone and self.weights is self.base.weights:
+            return before
+        lost = {name for node in gone for name in node.outputs}
+        made = {name for node in self.new if node.role != "compute" for name in node.outputs}
+        return (before - lost) | made | self.weights
+
+
+def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], list[Node]]:
+    """The nodes so that each comes behind what it reads, the first ones first, and which of them others now precede.
+
+    `late` are the positions of all nodes that stand before what they read. Raises CycleError.
+    """
+    if not late:
+        return list(nodes), []
+    done = list(nodes[: min(late)])
+    waits: dict[str, list[int]] = {}
+    missing: dict[int, int] = {}
+    ahead = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    withheld: set[str] = set()
+    ends = max(late)
+    index = len(done)
+    while index < len(nodes) and (missing or index <= ends):
+        node = nodes[index]
+        if index in late or not withheld.isdisjoint(node.reads):
+            wanted = [name for name in node.reads if ahead.get(name, -1) >= index or name in withheld]
+            missing[index] = len(wanted)
+            for name in wanted:
+                waits.setdefault(name, []).append(index)
+            withheld.update(node.outputs)
+        else:
+            done += _released(nodes, index, waits, missing, withheld)
+        index += 1
+    if missing:
+        raise CycleError(min(missing))
+    done += nodes[index:]
+    return done, [node for node, old in zip(done, nodes, strict=True) if node is not old]
+
+
+def _released(
+    nodes: Sequence[Node], first: int, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str]
+) -> Iterator[Node]:
+    """The node, and what has waited for nothing but it, the first ones first."""
+    ready = [first]
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        yield node
+        withheld.difference_update(node.outputs)
+        for name in node.outputs:
+            for index in waits.pop(name, ()):
+                missing[index] -= 1
+                if not missing[index]:
+                    del missing[index]
+                    heapq.heappush(ready, index)
