@@ -7,9 +7,9 @@ Modules that the plain convolution outruns are reported together.
 
 ## Why it costs
 GhostNet (arXiv 1911.11907) counts FLOPs: half a convolution and a depthwise one instead of a whole convolution. On an
-accelerator the depthwise half leaves the array empty, and the Concat writes the map once more. G-GhostNet (arXiv
-2201.03297) says of its predecessor's cheap operations that they are made for CPUs and too costly on GPUs, which lose
-more to memory access than to arithmetic, and moves the redundancy across blocks (G-Ghost) instead.
+accelerator the depthwise half leaves the array empty, and the Concat writes the map once more. The same authors (arXiv
+2201.03297, abstract) keep this module for CPUs and call depthwise convolution inefficient on GPUs; for those they use
+the redundancy across the blocks of a stage (G-Ghost) instead.
 
 ## How to fix
 The plain convolution: more multiply-accumulates, one kernel, less time. It needs retraining.

@@ -6,9 +6,9 @@ that are memory-bound on this device for more than half of their time. All such 
 and always an info: it is a design, no fault.
 
 ## Why it costs
-Every block reads and writes the whole map. CSPNet (arXiv 1911.11929) sends half of the channels through the blocks and
-the other half past them: 10 to 20 % less computation at equal or better accuracy on ImageNet (abstract), and less
-memory traffic, most where blocks are wide (section 3).
+Every block reads and writes the whole map. CSPNet (arXiv 1911.11929) sends a part of the channels through the blocks
+and the others past them: 20 % less computation at equal or better accuracy on ImageNet (abstract). Half of the
+channels are half of the map to read and write in every block, which is what the price counts here.
 
 ## How to fix
 Cross-stage partial: two 1x1 convolutions to half the width each, the blocks on one half, a Concat and a 1x1 convolution

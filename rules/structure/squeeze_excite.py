@@ -9,7 +9,7 @@ In FLOPs a gate is nothing. But the mean needs the whole map before the first pr
 fuses: the map is written, read for the mean, and read again for the product, and four or five launches compute a
 handful of numbers each. Where the pooling or the sigmoid is no operator of the device, each gate cuts the network
 twice. MobileNetV3 (arXiv 1905.02244, tables 1 and 2) has gates in some stages only; EfficientNet-Lite drops them all,
-since they are not well supported by some mobile accelerators (its README).
+since they "are not well supported for some mobile accelerators" (its README, tensorflow/tpu).
 
 ## How to fix
 Train without the gates, stage by stage: drop those first that take most time for a map, where maps are large and
