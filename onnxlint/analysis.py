@@ -60,12 +60,14 @@ class Analysis:
         self.placement: Placement = place(graph, target.device, target.table, known)
         self.kernels: tuple[Kernel, ...] = build_kernels(graph, target.device, target.host, self.placement)
         self._loads: dict[int, Load] = {}
+        self._loads_alike: dict[tuple[object, ...], Load] = {}
         self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base, same))
         self.times, self.bounds = self._estimate()
 
     def _costs_of_kernels(self, base: Analysis | None, same: set[str]) -> Iterator[Cost]:
         # with Q/DQ nodes about, a value's element size depends on its readers, which the edits may have changed
         reusable = base if base is not None and not base.costs.integers and not self.costs.integers else None
+        alike: dict[tuple[object, ...], Cost] = {}
         for index, kernel in enumerate(self.kernels):
             if kernel.is_free:
                 yield Cost()
@@ -79,7 +81,13 @@ class Analysis:
                         self._loads[index] = reusable._loads[other]
                     yield reusable.kernel_costs[other]
                     continue
-            yield self.costs.cost(kernel.nodes, leaving).scaled(self.target.batch_factor)
+            mark = self.costs.mark(kernel.nodes, leaving)
+            found = alike.get(mark) if mark is not None else None
+            if found is None:
+                found = self.costs.cost(kernel.nodes, leaving).scaled(self.target.batch_factor)
+                if mark is not None:
+                    alike[mark] = found
+            yield found
 
     def _estimate(self) -> tuple[Seconds, list[Bound]]:
         target = self.target
@@ -112,7 +120,7 @@ class Analysis:
         factor = self.target.batch_factor
         kept, memory = self._kept_bytes(index), self.target.device.weight_memory
         streams = memory is not None and not kernel.on_host
-        load = load_of(kernel, cost, self.costs, machine.device, kept + (cost.weight_bytes if streams else 0))
+        load = self._load_alone(kernel, cost, machine, kept + (cost.weight_bytes if streams else 0))
         if streams and self._streamed_share:
             cut = memory is not None and memory.reload == "all"
             load = replace(load, streamed_bytes=cost.weight_bytes * self._streamed_share, switches=int(cut))
@@ -135,6 +143,16 @@ class Analysis:
             # a pipeline takes one sample after the other, whatever comes as a batch
             launches=factor if self.target.device.pipelined and not kernel.on_host else 1,
         )
+
+    def _load_alone(self, kernel: Kernel, cost: Cost, machine: Machine, on_chip_bytes: int) -> Load:
+        """The kernel's load but for what the kernels around it add; those alike, which share their Cost, share it."""
+        mark = (id(cost), kernel.kernel_class, kernel.group, on_chip_bytes)
+        found = self._loads_alike.get(mark) if not kernel.on_host else None
+        if found is None:
+            found = load_of(kernel, cost, self.costs, machine.device, on_chip_bytes)
+            if not kernel.on_host:
+                self._loads_alike[mark] = found
+        return found
 
     @cached_property
     def _conversions(self) -> Mapping[int, tuple[str, ...]]:

@@ -17,7 +17,9 @@ from onnxlint.quantization import integer_bits, integer_sources
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS, UnknownShape, dtype_bits
 
 _INT4_ACTIVATION_BITS = 8
-_NO_WORK, _UNASKED = Work(), Work()
+_NO_WORK = Work()
+_Known = tuple[Work | None, Node]
+"""The work of nodes that are alike, and the first of them."""
 
 
 class CostModel:
@@ -29,8 +31,8 @@ class CostModel:
 
     def __init__(self, graph: Graph, precision: Precision, outer: CostModel | None = None) -> None:
         self.graph, self.precision, self.outer = graph, precision, outer
-        self._works: dict[str, Work | None] = {}
-        self._alike: dict[tuple[object, ...], Work | None] = {}
+        self._works: dict[str, _Known] = {}
+        self._alike: dict[tuple[object, ...], _Known] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._bodies: dict[int, CostModel] = {}
         self._flows: dict[str, Cost] = {}
@@ -41,9 +43,17 @@ class CostModel:
 
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""
-        found = self._works.get(node.key, _UNASKED)
-        if found is _UNASKED:
-            found = self._works[node.key] = self._work(node)
+        return self._known(node)[0]
+
+    def _known(self, node: Node) -> _Known:
+        found = self._works.get(node.key)
+        if found is None:
+            mark = self.graph.mark(node)
+            found = self._alike.get(mark)
+            if found is None:
+                # with the node, since a mark is good as long as what it points to lives
+                found = self._alike[mark] = self._work(node), node
+            self._works[node.key] = found
         return found
 
     def _work(self, node: Node) -> Work | None:
@@ -161,6 +171,22 @@ class CostModel:
             out += (special.get(name, elements) * bits + 7) // 8
         whole = Cost(0, 0, macs, flops, weights, read, out)
         return whole if extra is None else whole + extra
+
+    def mark(self, nodes: tuple[Node, ...], written: Iterable[str]) -> tuple[object, ...] | None:
+        """Equal for groups of nodes that `cost` can't tell apart; None where that would take as long as the cost.
+
+        Nodes alike, wired alike, reading constants stored alike, of which the same values leave the group.
+        """
+        if self.integers or any(node.bodies for node in nodes):
+            return None
+        places: dict[str, int] = {}
+        wired: list[int] = []
+        for node in nodes:
+            wired.append(id(self._known(node)))
+            wired += [places.setdefault(name, len(places)) for name in (*node.inputs, *node.outputs)]
+        constants = self.graph._constants
+        stored = [self.size(name) if name in constants else None for name in places]
+        return (*wired, *stored, *[places[name] for name in written])
 
     def leaving(self, nodes: tuple[Node, ...]) -> list[str]:
         """The values written by `nodes` that another node reads or that the graph returns; not those of bodies."""

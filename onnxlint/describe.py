@@ -162,8 +162,7 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
             is_main = node is kernel.main
             params = costs.params.get(node.key)
             kind = graph.type_of(node.outputs[0])
-            if kind not in spelled:
-                spelled[kind] = str(kind)
+            output = spelled.get(kind) or spelled.setdefault(kind, str(kind))
             rows[node.key] = Layer(
                 node=node.key,
                 name=node.name,
@@ -178,7 +177,7 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
                 latency_s=seconds[index] if is_main else 0.0,
                 bound=analysis.bounds[index],
                 on_host=kernel.on_host,
-                output=spelled[kind],
+                output=output,
                 alone_bytes=costs.cost((node,)).scaled(factor).memory_access_bytes if alone else 0,
                 is_known=costs.is_known(node),
             )

@@ -55,8 +55,11 @@ class Node:
     @property
     def reads(self) -> tuple[str, ...]:
         """The values that the node, or a body of it, reads, each once."""
-        own = self.inputs if not self.bodies else (*self.inputs, *(n for b in self.bodies.values() for n in b.captured))
-        return tuple(name for name in dict.fromkeys(own) if name)
+        own = dict.fromkeys(self.inputs)
+        for body in self.bodies.values():
+            own |= dict.fromkeys(body.captured)
+        own.pop("", None)
+        return tuple(own)
 
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute's Python value, or `default`."""
@@ -209,6 +212,22 @@ class Graph:
             for reader in self.consumers(name):
                 network.add_edge(writer.key, reader.key, key=name)
         return network
+
+    def mark(self, node: Node) -> tuple[object, ...]:
+        """Equal for nodes that a cost function can't tell apart: one operator, attributes, types and known values.
+
+        By the identities of objects that nodes alike share: a mark is good as long as the graph and the node live.
+        """
+        types, values = self.types, self.values
+        return (
+            node.op_type,
+            node.domain,
+            node.version,
+            id(node.attributes),
+            *[id(types.get(name, _UNKNOWN)) if name else 0 for name in node.inputs],
+            *[id(values.get(name)) for name in node.inputs],
+            *[id(types.get(name, _UNKNOWN)) if name else 0 for name in node.outputs],
+        )
 
     def call(self, node: Node) -> Call:
         """The node as a cost function sees it."""

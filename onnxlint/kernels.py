@@ -204,16 +204,16 @@ class _Grouping:
         group: list[Node] = []
         inside = {anchor.outputs[0]}
         keys = {anchor.key}
-        pending: list[tuple[int, str]] = []
+        pending: list[int] = []
         self.push(anchor.outputs[0], pending)
         open_values = {anchor.outputs[0]}
         best = 0
         while pending and len(group) < _MAX_EPILOGUE:
-            node = graph.node(heapq.heappop(pending)[1])
+            node = graph.nodes[heapq.heappop(pending)]
             if node.key in keys:
                 continue
-            is_dropped = rules.drops_no_ops and passed_on(self.known, node) is not None
-            if (node.op_type not in allowed and not is_dropped) or not self.may_join(node, anchor, inside, rules):
+            is_taken_in = node.op_type in allowed or (rules.drops_no_ops and passed_on(self.known, node) is not None)
+            if not is_taken_in or not self.may_join(node, anchor, inside, rules):
                 break
             group.append(node)
             keys.add(node.key)
@@ -230,7 +230,7 @@ class _Grouping:
                 break
             if node.outputs[0] not in graph.is_output:
                 self.push(node.outputs[0], pending)
-            if any(name in graph.is_output for name in open_values):
+            if not graph.is_output.isdisjoint(open_values):
                 break
         return tuple(group[:best])
 
@@ -238,11 +238,12 @@ class _Grouping:
         """More nodes read the value than a kernel holds: it is never used up inside."""
         return len(self.graph.consumers(name)) > _MAX_EPILOGUE
 
-    def push(self, name: str, pending: list[tuple[int, str]]) -> None:
+    def push(self, name: str, pending: list[int]) -> None:
         if name in self.graph.is_output:
             return
+        position = self.graph.position
         for reader in self.graph.consumers(name):
-            heapq.heappush(pending, (self.graph.position[reader.key], reader.key))
+            heapq.heappush(pending, position[reader.key])
 
     def may_join(self, node: Node, anchor: Node, inside: set[str], rules: Rules) -> bool:
         if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
@@ -252,8 +253,9 @@ class _Grouping:
         level = self.placement.level
         if level[node.key] != level[anchor.key]:
             return False
-        outside = [name for name in node.inputs if name and name not in inside and not self.graph.is_constant(name)]
-        if node.op_type in rules.constant_operand and not any(map(self.graph.is_constant, node.inputs)):
+        is_constant = self.graph.is_constant
+        outside = [name for name in node.inputs if name and name not in inside and not is_constant(name)]
+        if node.op_type in rules.constant_operand and not any(map(is_constant, node.inputs)):
             own = [name for name in node.inputs if name and name in inside]
             # an Add of two computed tensors is no bias: at most one residual is taken in
             if node.op_type != "Add" or len(own) > 1 or any(name in self.residuals for name in own):

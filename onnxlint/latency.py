@@ -30,6 +30,8 @@ Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
 _WIDER_THAN_INT8 = ("fp32", "fp16", "bf16")
+Channels = tuple[int, int, bool, bool]
+"""Per group: in, out, whether depthwise, whether pointwise."""
 _CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
 
 
@@ -70,13 +72,15 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
         work = costs.work(node)
         if work is None:
             continue
-        weight = cost_of(device.vector_cost, kernel.group or form_of(costs.graph, node, blocked))
-        vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
+        if work.other_flops:
+            weight = cost_of(device.vector_cost, kernel.group or form_of(costs.graph, node, blocked))
+            vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
         if work.macs:
-            factor, slow = _padding(costs.graph, node, device)
+            channels = channels_of(costs.graph, node)
+            factor, slow = _padding(channels, device)
             operations += 2.0 * work.macs * factor
             slowdown = max(slowdown, slow)
-            sides = sides_of(costs.graph, node)
+            sides = sides_of(costs.graph, node, channels)
     if kernel.main.bodies:
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
@@ -121,9 +125,8 @@ def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[
     return passes
 
 
-def sides_of(graph: Graph, node: Node) -> tuple[float, float, float]:
+def sides_of(graph: Graph, node: Node, channels: Channels | None) -> tuple[float, float, float]:
     """Outputs, depth and positions of a convolution or product: columns, elements summed up, rows; inf if unknown."""
-    channels = channels_of(graph, node)
     if channels is None:
         return inf, inf, inf
     into, out, is_depthwise, _ = channels
@@ -146,9 +149,8 @@ def _elements(graph: Graph, name: str) -> int:
         return 0
 
 
-def _padding(graph: Graph, node: Node, device: Device) -> tuple[float, float]:
+def _padding(channels: Channels | None, device: Device) -> tuple[float, float]:
     """By what factor the machine's channel multiples inflate a node's MACs, and its slowdown off a cliff."""
-    channels = channels_of(graph, node)
     if channels is None:
         return 1.0, 1.0
     alignment = device.alignment
@@ -164,7 +166,7 @@ def _padding(graph: Graph, node: Node, device: Device) -> tuple[float, float]:
     return padded / real, 1.0
 
 
-def channels_of(graph: Graph, node: Node) -> tuple[int, int, bool, bool] | None:
+def channels_of(graph: Graph, node: Node) -> Channels | None:
     """A convolution's or matrix product's channels per group: (in, out, depthwise, pointwise); None if unknown.
 
     A depthwise convolution gives all its channels as `out`; a matrix product counts as pointwise with in = K, out = N.

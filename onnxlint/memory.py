@@ -80,9 +80,10 @@ class _Schedule:
         self.last: dict[str, int] = {}
         for index, step in enumerate(steps):
             for node in step:
-                for name in node.reads:
+                for name in node.reads if node.bodies else node.inputs:
                     self.last[self.held(name)] = index
         self.last.update((self.held(name), len(steps)) for name in graph.outputs)
+        self.last.pop("", None)  # an input left out
 
     def is_view(self, node: Node) -> bool:
         if node.domain == "" and node.op_type in VIEWS:

@@ -47,8 +47,9 @@ def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str,
     support: dict[str, Support] = {}
     on_host: set[str] = set()
     after_first = False
+    known = known or {}
     for node in graph.compute_nodes:
-        found = (known or {}).get(node.key) or table.of(graph, node)
+        found = known.get(node.key) or table.of(graph, node)
         support[node.key] = found
         if found.status == "unsupported" or (after_first and device.operators.one_partition):
             on_host.add(node.key)
@@ -61,6 +62,8 @@ def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str,
 
 
 def _levels(graph: Graph, on_host: set[str]) -> dict[str, int]:
+    if not on_host:
+        return dict.fromkeys((node.key for node in graph.compute_nodes), 0)
     level: dict[str, int] = {}
     for node in graph.compute_nodes:
         here = node.key in on_host

@@ -25,6 +25,9 @@ class Support:
     limits: frozenset[str] = frozenset()
 
 
+_SUPPORTED = Support("supported")
+
+
 class SupportTable:
     """A device's list of operators, ready to be asked node by node."""
 
@@ -34,6 +37,7 @@ class SupportTable:
         self._status: dict[str, Status] = dict.fromkeys(operators.supported, "supported")
         self._status |= dict.fromkeys(operators.unsupported, "unsupported")
         self._status |= dict.fromkeys(operators.unknown, "unknown")
+        self._runs_any_rank = operators.max_rank is None and operators.max_wide_dims is None
         self._conditions: dict[str, list[Condition]] = {}
         for condition in operators.conditional:
             self._conditions.setdefault(condition.op, []).append(condition)
@@ -51,6 +55,8 @@ class SupportTable:
         """Whether the device runs the node: by its operator, the conditions on it and the rank of its tensors."""
         operators, name = self.device.operators, self.device.name
         status = self.by_name(node)
+        if status == "supported" and self._runs_any_rank and node.qualified_op not in self._conditions:
+            return _SUPPORTED
         broken = [
             (condition, *found)
             for condition in self._conditions.get(node.qualified_op, ())
@@ -74,7 +80,7 @@ class SupportTable:
                 return Support("unsupported", reason, operators.source, frozenset({"max_wide_dims"}))
         if status == "unknown":
             return Support("unknown", f"whether {name} runs {node.op_type} is not public", operators.source)
-        return Support("supported")
+        return _SUPPORTED
 
 
 def _wide_dims(graph: Graph, name: str) -> int:
