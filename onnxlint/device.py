@@ -7,6 +7,7 @@ DeviceError of one line. The words of the file are explained in the docstrings h
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from functools import cache
 from importlib import resources
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from onnxlint import toml
 from onnxlint.device_kin import completed
 from onnxlint.device_operators import Condition, Operators, RuntimeKernels
 from onnxlint.device_runtime import (
@@ -30,6 +32,7 @@ from onnxlint.device_runtime import (
     SmallShapes,
     Text,
 )
+from onnxlint.filebytes import open_regular, read_at
 from onnxlint.text import printable
 
 __all__ = [
@@ -363,23 +366,31 @@ def _source_of(name: str) -> bytes:
 
 
 def _from_file(path: Path) -> Device:
+    said = f"device profile {printable(str(path))!r}"
     try:
-        if not path.is_file():
-            raise DeviceError(f"device profile {printable(str(path))!r}: no such file")
-        if path.stat().st_size > MAX_PROFILE_BYTES:
-            raise DeviceError(f"device profile {printable(str(path))!r}: larger than {MAX_PROFILE_BYTES >> 20} MiB")
-        return parse_device(path.read_bytes(), str(path))
+        descriptor = open_regular(os.fspath(path))
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DeviceError(f"{said}: no regular file")
+            if status.st_size > MAX_PROFILE_BYTES:
+                raise DeviceError(f"{said}: larger than {MAX_PROFILE_BYTES >> 20} MiB")
+            return parse_device(read_at(descriptor, 0, status.st_size), str(path))
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise DeviceError(f"{said}: no such file") from None
     except (OSError, ValueError) as error:
-        raise DeviceError(f"device profile {printable(str(path))!r}: {printable(str(error))}") from None
+        raise DeviceError(f"{said}: {printable(getattr(error, 'strerror', None) or str(error))}") from None
 
 
 def parse_device(source: bytes, name: str) -> Device:
     """The profile written in `source`; raises DeviceError that names the key at fault."""
     try:
-        table = tomllib.loads(source.decode())
+        table = toml.loads(source)
         kin = table.get("inherits")
         device = msgspec.convert(table if kin is None else _completed(table, kin, name), Device)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
         raise DeviceError(f"device profile {printable(name)!r}: {printable(str(error))}") from None
     if device.native_precision not in device.precisions:
         raise DeviceError(f"device profile {printable(name)!r}: no peak for its native precision")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from onnxlint.load import STDIN, LoadError
@@ -50,11 +51,50 @@ def _expand(argument: str, missing: list[tuple[str, str]]) -> tuple[list[str], b
             raise LoadError(f"is a folder without models (*{_SUFFIX})")
         return models, True
     if not os.path.lexists(argument) and _MAGIC & set(argument):
-        models = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
+        models = sorted(path for path in matching(argument) if not os.path.isdir(path))
         if not models:
             raise LoadError("matches no file")
         return models, True
     return [argument], False
+
+
+def matching(pattern: str) -> Iterator[str]:
+    """What a pattern matches. One with `**` follows no links: two to their own folder are 2^40 ways through it."""
+    parts = [part for part in pattern.split("/") if part]
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = next(index for index, part in enumerate(parts) if _MAGIC & set(part))
+    place = ("/" if pattern.startswith("/") else "") + "".join(f"{part}/" for part in parts[:at])
+    with_hidden = any(part.startswith(".") for part in parts[at:])
+    for folder, folders, names in os.walk(place or "."):
+        folders[:] = [name for name in folders if with_hidden or name[0] != "."]
+        below = os.path.relpath(folder, place or ".")
+        inside = () if below == "." else tuple(below.split(os.sep))
+        yield from (os.path.join(place, *inside, name) for name in names if _fits((*inside, name), parts[at:]))
+
+
+def _fits(names: Iterable[str], parts: Sequence[str]) -> bool:
+    """The names of a path fit the parts of a pattern, of which `**` stands for any number of names."""
+    reached = _behind_stars({0}, parts)
+    for name in names:
+        fitting = {at for at in reached if at < len(parts) and _fits_part(name, parts[at])}
+        reached = _behind_stars({at + (parts[at] != "**") for at in fitting}, parts)
+    return len(parts) in reached
+
+
+def _behind_stars(reached: set[int], parts: Sequence[str]) -> set[int]:
+    for at in sorted(reached):
+        while at < len(parts) and parts[at] == "**":
+            at += 1
+            reached.add(at)
+    return reached
+
+
+def _fits_part(name: str, part: str) -> bool:
+    if name[0] == "." and part[0] != ".":
+        return False
+    return part == "**" or fnmatch.fnmatch(name, part)
 
 
 def _walk(folder: str, missing: list[tuple[str, str]]) -> list[str]:

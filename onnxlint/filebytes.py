@@ -1,4 +1,4 @@
-"""A file read like bytes, in blocks: unlike a memory map, it survives that another process truncates the file."""
+"""A file opened without waiting and read like bytes: unlike a memory map, it survives that another truncates it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ class ChangedError(OSError):
 
     def __init__(self) -> None:
         super().__init__(0, "it was changed while it was read")
+
+
+def open_regular(path: str) -> int:
+    """A descriptor of the file, opened without waiting for a writer where it is a pipe."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when another file takes this one's place or its content is rewritten."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class FileBytes:

@@ -10,6 +10,7 @@ from onnxlint.tensor import TensorType
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 Safety = Literal["exact", "close", "lossy", "advice"]
+SAFETIES: tuple[Safety, ...] = ("exact", "close", "lossy", "advice")
 
 
 @dataclass(frozen=True, slots=True)

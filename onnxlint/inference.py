@@ -14,7 +14,7 @@ from onnxlint.control_flow import infer_control_flow
 from onnxlint.scope import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
-from onnxlint.validity import schema_of, shapes_problem
+from onnxlint.validity import schema_of, shapes_problem, types_problem
 from onnxlint.values import WITHOUT_VALUES, Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000
@@ -45,6 +45,8 @@ class Walk:
         self.graph, self.bound, self.native, self.evaluates = graph, bound, native, evaluates
         self.deadly, self.before_native = deadly or {}, before_native
         self.check_all = False
+        # asked now: onnx's inference of the whole model writes into what the file declares
+        self._is_fixed = all(bound.types.get(name) == tensor_of(graph.declared[name]) for name in graph.inputs)
         self._calls = self._value_bytes = self._unsaid = 0
         self.types: dict[str, TensorType] = dict(bound.types)
         self.values: dict[str, Array] = {}
@@ -58,6 +60,7 @@ class Walk:
     def run(self) -> None:
         """Walk the main graph."""
         self.walk(self.graph)
+        self.problems += self._wrong_outputs()
         if self._unsaid:
             self.problems.append(f"{self._unsaid} more nodes contradict what they are given")
         if self.problems and self.bound.assumed:
@@ -88,6 +91,21 @@ class Walk:
                 if name and not self.is_known(name):
                     self._take_declared(graph, name)
 
+    def _wrong_outputs(self) -> list[str]:
+        """Outputs declared as something else than is computed; in their dims where the file itself fixes them all."""
+        wrong = []
+        for name in self.graph.outputs:
+            kind, known = self.graph.declared.get(name), self.types.get(name)
+            if kind is None or known is None:
+                continue
+            declared = tensor_of(kind)
+            other_type = 0 != declared.dtype != known.dtype != 0
+            if other_type or (self._is_fixed and _are_other_dims(declared.shape, known.shape)):
+                wrong.append(f"the output {printable(name)!r} is declared as {declared} and computed as {known}")
+        if len(wrong) > _MAX_PROBLEMS:
+            wrong[_MAX_PROBLEMS:] = [f"{len(wrong) - _MAX_PROBLEMS} more outputs are declared as what they are not"]
+        return wrong
+
     def _problem(self, node: NodeDef, what: str) -> None:
         self.invalid.add(node.key)
         line = f"the node {printable(node.key)!r} ({printable(node.op_type)}) {what}"
@@ -105,7 +123,7 @@ class Walk:
         declared = tensor_of(kind, self.bound.symbols)
         known = self.types.get(name)
         if known is None or (declared.is_known and declared.dtype):
-            self.types[name] = declared
+            self.types[name] = TensorType((known and known.dtype) or declared.dtype, declared.shape)
 
     def is_known(self, name: str) -> bool:
         """The value's element type and every dim are known."""
@@ -126,6 +144,12 @@ class Walk:
         problem = shapes_problem(node.op_type, node.attributes, inputs) if is_standard else None
         if problem is not None:
             self._problem(node, problem)
+        if node.version:
+            dtypes = tuple([kind.dtype if kind is not None else 0 for kind in inputs])
+            problem = types_problem(node.op_type, node.domain, node.version, dtypes)
+            if problem is not None:
+                self._problem(node, problem)
+                return
         if all(self.is_known(name) for name in node.outputs if name) and not self.check_all:
             return
         if node.op_type == "Constant" and "value" in node.attributes:
@@ -220,6 +244,13 @@ def _asked(
         said = " ".join(str(error).split()) or type(error).__name__
         return f"contradicts what it is given: {printable(said, 160)}"
     return [tensor_of(found[f"o{n}"]) if f"o{n}" in found else None for n in range(len(node.outputs))]
+
+
+def _are_other_dims(declared: tuple[int | None, ...] | None, known: tuple[int | None, ...] | None) -> bool:
+    if declared is None or known is None:
+        return False
+    pairs = zip(declared, known, strict=False)
+    return len(declared) != len(known) or any(a != b for a, b in pairs if a is not None and b is not None)
 
 
 def _bytes(value: Array | None) -> object:

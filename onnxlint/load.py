@@ -17,7 +17,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from onnxlint.external import external_data
-from onnxlint.filebytes import FileBytes
+from onnxlint.filebytes import ChangedError, FileBytes, identity_of, open_regular
 from onnxlint.isolated import ChildDied, Limits, call
 from onnxlint.tensor import dtype_bits
 from onnxlint.text import printable, text
@@ -68,6 +68,8 @@ def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedMode
         _check_status(status, max_file_mb)
         # a file put in its place meanwhile changes nothing: what is read is the one that was checked
         proto = _parse(FileBytes(descriptor, status.st_size))
+        if identity_of(os.fstat(descriptor)) != identity_of(status):
+            raise ChangedError
     except OSError as error:
         raise LoadError(f"can't be read: {error.strerror or error}") from None
     finally:
@@ -99,16 +101,6 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
     said = external_data(proto, None)
     notes = (*_opset_notes(proto), *said.notes)
     return LoadedModel(STDIN, len(data), proto, notes, sha256=digest, problems=tuple(said.problems), data=data)
-
-
-def open_regular(path: str) -> int:
-    """A descriptor of the file, opened without waiting for a writer where it is a pipe."""
-    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-
-
-def identity_of(status: os.stat_result) -> tuple[int, ...]:
-    """What changes when another file takes this one's place or its content is rewritten."""
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _why_not_opened(error: OSError | ValueError) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from onnxlint.registry import RuleError, installed_rules
+from onnxlint.streams import write_new
 from onnxlint.text import printable
 
 _FAMILY = re.compile(r"[a-z][a-z0-9_]*")
@@ -86,8 +87,7 @@ def write_rule(place: str) -> tuple[Path, str]:
     code = _next_code(family, _codes_in(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_TEMPLATE.format(code=code, slug=slug))
+        write_new(_TEMPLATE.format(code=code, slug=slug), path)
     except OSError as error:
         raise RuleError(f"--new: {printable(str(path))!r}: {error.strerror}") from None
     return path, code

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from onnxlint.analysis import Analysis
-from onnxlint.finding import Finding, Fix, Insert, Remove, Severity
+from onnxlint.finding import SAFETIES, SEVERITIES, Finding, Fix, Insert, Remove, Severity
 from onnxlint.latency import Seconds
 from onnxlint.report import Alternative, FixInfo, ReportedFinding
 from onnxlint.rule import Context, LoadedRule
@@ -15,6 +16,9 @@ from onnxlint.settings import Settings
 from onnxlint.tensor import UnknownShape
 from onnxlint.timelimit import TimeUp, is_up
 from onnxlint.whatif import EditError, apply, saving
+
+MAX_FINDINGS = 1000
+"""Findings of one rule: a fault that repeats is one finding with many places."""
 
 WARNING_SHARE = 0.02
 """A warning that saves less than this part of the latency, at the low end of its range, is an info."""
@@ -35,8 +39,13 @@ def priced_findings(
         if setting is not None and setting.silent:
             continue
         override = setting.severity if setting is not None else None
+        before = len(priced)
         try:
-            priced.extend(_price(analysis, rule, finding, override) for finding in rule.check(context))
+            found = islice(rule.check(context), MAX_FINDINGS + 1)
+            priced.extend(_price(analysis, rule, _checked(finding), override) for finding in found)
+            if len(priced) - before > MAX_FINDINGS:
+                del priced[before + MAX_FINDINGS :]
+                problems.append(f"rule {rule.code} has more than {MAX_FINDINGS} findings: the others are left out")
         except (Exception, SystemExit) as error:  # a rule of a stranger's pack must not take the others down
             problems.append(f"rule {rule.code} failed ({type(error).__name__}: {error})")
         except TimeUp as error:
@@ -73,6 +82,23 @@ class _Priced:
         saved = float(self.saved.mean()) if self.saved is not None else 0.0
         weight = self.at_stake_s if self.severity == "error" and self.saved is None else max(saved, 0.0)
         return (-weight, -self.at_stake_s, self.rule.code)
+
+
+def _checked(finding: object) -> Finding:
+    """A finding whose fields can be shown; raises TypeError for anything else."""
+    if not isinstance(finding, Finding):
+        raise TypeError(f"yields a {type(finding).__name__}, no Finding")
+    texts = (
+        finding.message,
+        finding.suggestion,
+        *finding.nodes,
+        *finding.details,
+        *(fix.title for fix in finding.fixes),
+    )
+    is_known = finding.severity in (None, *SEVERITIES) and all(fix.safety in SAFETIES for fix in finding.fixes)
+    if not is_known or not all(isinstance(text, str) for text in texts):
+        raise TypeError("yields a finding with a field that is none")
+    return finding
 
 
 def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -16,6 +17,7 @@ from types import ModuleType
 
 from onnxlint.rule import LoadedRule, Rule
 from onnxlint.text import printable
+from onnxlint.timelimit import TimeUp
 
 GROUP = "onnxlint.rules"
 _CODE = re.compile(r"^([A-Z]+)(\d+)$")
@@ -54,10 +56,23 @@ def rules_with(folders: Iterable[Path]) -> tuple[LoadedRule, ...]:
 def rules_in(path: Path, option: str = "--rules") -> list[LoadedRule]:
     """The rules in a file, or in the files of a folder, which are executed; raises RuleError."""
     if path.is_dir():
-        return [_from_file(file, option) for file in sorted(path.rglob("*.py")) if not file.name.startswith("_")]
-    if not path.is_file():
-        raise RuleError(f"{option}: {printable(str(path))!r} does not exist")
+        rules = [_from_file(file, option) for file in _rule_files(path, option)]
+        if not rules:
+            raise RuleError(f"{option}: {printable(str(path))!r} holds no rule files")
+        return rules
     return [_from_file(path, option)]
+
+
+def _rule_files(folder: Path, option: str) -> list[Path]:
+    """The Python files below the folder but for those that begin with `_`; what can't be listed is no empty folder."""
+
+    def failed(error: OSError) -> None:
+        where = printable(str(error.filename or folder))
+        raise RuleError(f"{option}: {where!r} can't be listed: {error.strerror}")
+
+    places = os.walk(folder, onerror=failed)
+    names = (Path(place, name) for place, _, files in places for name in files if name.endswith(".py"))
+    return sorted(path for path in names if not path.name.startswith("_"))
 
 
 def select(
@@ -132,6 +147,8 @@ def _loaded(module: ModuleType) -> LoadedRule | None:
 
 
 def _from_file(path: Path, option: str) -> LoadedRule:
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise RuleError(f"{option}: {printable(str(path))!r} {'is no file' if path.exists() else 'does not exist'}")
     name = f"onnxlint_rules_from_folder.{path.resolve().parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -140,7 +157,9 @@ def _from_file(path: Path, option: str) -> LoadedRule:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, TimeUp):
+        raise
+    except BaseException as error:
         raise RuleError(f"{option}: {printable(str(path))!r}: {_described(error)}") from None
     loaded = _loaded(module)
     if loaded is None:

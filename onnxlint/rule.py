@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ import onnx
 
 from onnxlint.analysis import Analysis
 from onnxlint.device import Device
-from onnxlint.finding import Edit, Finding, Insert, Severity
+from onnxlint.finding import SEVERITIES, Edit, Finding, Insert, Severity
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
@@ -23,6 +24,7 @@ from onnxlint.values import Array
 from onnxlint.weights import NO_WEIGHTS, WeightValues
 from onnxlint.whatif import EditError, apply
 
+_CODE, _SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
 
 
@@ -34,6 +36,10 @@ class Rule:
     name: str
     severity: Severity
     needs_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if not _CODE.fullmatch(self.code) or not _SLUG.fullmatch(self.name) or self.severity not in SEVERITIES:
+            raise ValueError(f"no rule: code {self.code!r}, name {self.name!r}, severity {self.severity!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from onnxlint.binding import MAX_DIM, BindingError, Bindings
 from onnxlint.budgets import parse_budgets
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device, DeviceError, load_device, profile_names
+from onnxlint.digest import Digest
 from onnxlint.discover import discover
 from onnxlint.engine import lint_graph, read_model, report_on, unreadable
 from onnxlint.gate import BUDGET_RULES
 from onnxlint.isolated import Limits
-from onnxlint.load import STDIN, LoadedModel, LoadError, identity_of, load, load_stream, open_regular
+from onnxlint.load import STDIN, LoadedModel, LoadError, load, load_stream
 from onnxlint.output import progress
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
@@ -88,7 +89,12 @@ def check(
 ) -> int:
     """Lint every model on every device and write the reports; returns the exit code."""
     profiles = _profiles(device_names, chosen)
-    rules = select(rules_with(rule_folders), chosen.select, chosen.extend_select, chosen.ignore)
+    try:
+        with within(chosen.limits.timeout_s):
+            known = rules_with(rule_folders)
+    except TimeUp as error:
+        raise RuleError(f"--rules: to import them {error} (raise --timeout)") from None
+    rules = select(known, chosen.select, chosen.extend_select, chosen.ignore)
     found = discover(arguments)
     streams.check_output(output_file, found.files)
     reports = [unreadable(path, reason) for path, reason in found.missing]
@@ -108,7 +114,7 @@ def check(
             reports.append(_failed(path, error))
             continue
         # started once no more children are forked for this model
-        digest = _Digest(loaded) if output_format == "json" else None
+        digest = Digest(loaded, chosen.limits.timeout_s) if output_format == "json" else None
         for profile in profiles:
             try:
                 with progress.shown(model.weights), within(chosen.limits.timeout_s):
@@ -122,6 +128,8 @@ def check(
                 report = _failed(path, error)
             reports.append(report if digest is None else digest.added_to(report))
         model.weights.close()
+        if digest is not None:
+            digest.stop()
     for report in reports:
         if report.error is not None:
             print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
@@ -236,16 +244,17 @@ def structure(path: str, device_name: str, chosen: Settings, output_format: str,
     if output_format == "csv":
         raise streams.OutputError("--structure is written as a table or as json")
     streams.check_output(output_file, [path])
+    written = io.StringIO()
     try:
-        _, model = _read(path, chosen)
+        with within(chosen.limits.timeout_s):
+            _, model = _read(path, chosen)
+            analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
+            structure_table.write(analysis, path, sys.stdout if output_file is None else written, output_format)
     except (LoadError, BindingError) as error:
         raise LoadError(f"{printable(path)}: {error}") from None
-    analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
-    if output_file is None:
-        structure_table.write(analysis, path, sys.stdout, output_format)
-    else:
-        written = io.StringIO()
-        structure_table.write(analysis, path, written, output_format)
+    except TimeUp as error:
+        raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
+    if output_file is not None:
         streams.write(written.getvalue(), output_file)
     return 1 if model.incomplete else 0
 
@@ -276,8 +285,6 @@ def try_rules(path: Path, *, quiet: bool) -> int:
     from onnxlint.rule_examples import outcomes
 
     rules = rules_in(path, "--test")
-    if not rules:
-        raise RuleError(f"--test: {printable(str(path))!r} holds no rule files")
     found = [outcome for loaded in rules for outcome in outcomes(loaded)]
     failed = sum(outcome.problem is not None for outcome in found)
     for outcome in found:
@@ -298,35 +305,3 @@ def device(name: str | None) -> None:
         devices.write_list([load_device(known) for known in profile_names()], sys.stdout)
     else:
         devices.write_page(load_device(name), sys.stdout)
-
-
-class _Digest:
-    """The file's SHA-256, computed beside the lint: the weights are read for it, in pieces, by another thread."""
-
-    def __init__(self, loaded: LoadedModel) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        executor = ThreadPoolExecutor(max_workers=1)
-        self._future = executor.submit(_sha256, loaded)
-        executor.shutdown(wait=False)
-
-    def added_to(self, report: Report) -> Report:
-        import msgspec
-
-        model = msgspec.structs.replace(report.model, sha256=self._future.result())
-        return msgspec.structs.replace(report, model=model)
-
-
-def _sha256(loaded: LoadedModel) -> str | None:
-    """None where the file that was read has been changed or replaced since."""
-    import hashlib
-
-    if loaded.sha256 is not None:
-        return loaded.sha256
-    try:
-        with open(open_regular(loaded.path), "rb") as file:
-            if identity_of(os.fstat(file.fileno())) != loaded.identity:
-                return None
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None

@@ -162,7 +162,7 @@ class _Reader:
             graph.declared[name] = info.type
             if name not in graph.initializers and name not in graph.sparse:
                 graph.inputs.append(name)
-        for info in (*proto.value_info, *proto.output):
+        for info in (*proto.output, *proto.value_info):
             graph.declared.setdefault(path + text(info.name), info.type)
         own = set(names.values())
         scope = _Scope(path, _Names(path, outer, names), versions, own, references, is_body=True)

@@ -147,15 +147,13 @@ def _infer_natively(model: onnx.ModelProto, graph: GraphDef, bound: Bound, walk:
         name = info.name if isinstance(info.name, str) else ""
         if name in bound.types and info.type.WhichOneof("value") == "tensor_type":
             _write_shape(info.type.tensor_type, bound.types[name])
-    outputs = [(info, info.type.tensor_type.elem_type) for info in model.graph.output]
+    outputs = list(model.graph.output)
     del model.graph.output[:]  # not changed in place: `graph` knows them as declared
-    for info, element in outputs:
+    for info in outputs:
         if not isinstance(info.name, str):  # bytes that are no UTF-8, which protobuf reads but does not write
             continue
         added = model.graph.output.add(name=info.name)
-        if info.type.WhichOneof("value") == "tensor_type":
-            added.type.tensor_type.elem_type = element
-        else:
+        if info.type.WhichOneof("value") != "tensor_type":
             added.type.CopyFrom(info.type)
     for tensor in model.graph.initializer:
         tensor.ClearField("data_location")

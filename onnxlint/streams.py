@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -10,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+_STDOUT = ("/dev/stdout", "/dev/fd/1")
 
 
 class Refusal(Exception):
@@ -56,7 +59,7 @@ def discard() -> None:
 
 def write(content: str, path: Path | None) -> None:
     """Write to the file at `path`, or to standard output; raises BrokenPipeError or OutputError."""
-    if path is not None:
+    if path is not None and str(path) not in _STDOUT:
         _write_file(content, path)
         return
     try:
@@ -69,44 +72,84 @@ def write(content: str, path: Path | None) -> None:
 
 
 def check_output(path: Path | None, inputs: Iterable[str]) -> None:
-    """Raise OutputError for an output file that is a folder or one of the models themselves."""
+    """Raise OutputError for an output file that is a folder, a link, or one of the models themselves.
+
+    Whoever may put a link at a place where reports are written would choose what file they replace.
+    """
     if path is None:
         return
     if path.is_dir():
         raise OutputError(f"{path}: is a folder (--output-file names a file)")
+    if path.is_symlink() and not _is_of_the_system(path):
+        raise OutputError(f"{path}: is a link (give --output-file the file that it leads to)")
     for model in inputs:
         with contextlib.suppress(OSError, ValueError):
             if os.path.samefile(model, path):
                 raise OutputError(f"{path}: is the model itself (give --output-file another name)")
 
 
+def write_new(content: str, path: Path) -> None:
+    """Write a file that is not there yet, whole or not at all; raises OSError, FileExistsError where it is."""
+    name = _written_beside(content, path, 0o666 & ~_umask())
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without second names
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write every byte, however many calls it takes; raises OSError."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _is_of_the_system(path: Path) -> bool:
+    """A name of the system's own, such as /dev/stderr."""
+    place = os.path.realpath(path.parent)
+    return place == "/dev" or place.startswith("/proc/")
+
+
 def _write_file(content: str, path: Path) -> None:
     try:
-        target = Path(os.path.realpath(path))
-        status = target.stat() if target.exists() else None
-        if status is not None and not stat.S_ISREG(status.st_mode):
-            # /dev/stdout, a pipe: nothing to replace
-            with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        status = path.stat() if path.exists() else None
+        if status is not None and (not stat.S_ISREG(status.st_mode) or _is_of_the_system(path)):
+            # /dev/stderr, a pipe: nothing to replace
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(content)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(content, target, stat.S_IMODE(status.st_mode) if status is not None else 0o666 & ~_umask())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # a link that has come to lie there is replaced, not followed
+        target = Path(os.path.realpath(path.parent), path.name)
+        name = _written_beside(
+            content, target, stat.S_IMODE(status.st_mode) if status is not None else 0o666 & ~_umask()
+        )
+        try:
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: can't be written: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _replace(content: str, target: Path, mode: int) -> None:
-    """Written beside its place and moved there: a reader sees the old file or the whole new one."""
+def _written_beside(content: str, target: Path, mode: int) -> str:
+    """A new file beside the target, to be moved there: a reader sees the old file or the whole new one."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     try:
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(content)
             file.flush()
             os.fchmod(descriptor, mode)
-        os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return name
 
 
 def _umask() -> int:

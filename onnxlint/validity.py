@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 from onnx import AttributeProto
 
-from onnxlint.tensor import TensorType
+from onnxlint.tensor import TensorType, dtype_name
 from onnxlint.text import printable
 from onnxlint.values import attribute
 
@@ -29,6 +29,8 @@ _AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_inpu
 _EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
 _EQUATION = re.compile(rb"[A-Za-z,.> -]{0,1000}")
 _REQUIRED_INPUT = onnx.defs.OpSchema.FormalParameterOption.Single
+_VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
+_TYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items() if number}
 _KINDS = {
     AttributeProto.FLOAT: "f",
     AttributeProto.INT: "i",
@@ -62,7 +64,8 @@ class _Facts:
     def __init__(self, schema: onnx.defs.OpSchema) -> None:
         self.inputs = (schema.min_input, schema.max_input)
         self.outputs = (schema.min_output, schema.max_output)
-        self.required_inputs = [(at, i.name) for at, i in enumerate(schema.inputs) if i.option == _REQUIRED_INPUT]
+        self.operands = list(schema.inputs)
+        self.required_inputs = [(at, i.name) for at, i in enumerate(self.operands) if i.option == _REQUIRED_INPUT]
         self.required = [name for name, found in schema.attributes.items() if found.required]
         self.types = {name: _type_number(found) for name, found in schema.attributes.items()}
 
@@ -155,6 +158,32 @@ def _own_problem(
     elif op_type == "Constant" and len(attributes) != 1:
         known = [name for name in attributes if name.startswith(("value", "sparse_value"))]
         return None if len(known) == 1 else f"has {len(known)} values"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def types_problem(op_type: str, domain: str, version: int, dtypes: tuple[int, ...]) -> str | None:
+    """How element types of inputs (0 where unknown) contradict the operator's schema: forbidden, or not alike."""
+    facts = _facts(op_type, domain, version)
+    if facts is None or not facts.operands:
+        return None
+    first: dict[str, tuple[str, int]] = {}
+    for at, dtype in enumerate(dtypes):
+        operand = facts.operands[min(at, len(facts.operands) - 1)]
+        spelled = _TYPES.get(dtype)
+        if spelled is None:
+            continue
+        allowed = operand.types
+        if f"tensor({spelled})" not in allowed and f"sparse_tensor({spelled})" not in allowed:
+            return f"is given {dtype_name(dtype)} as {operand.name!r}, which it does not take"
+        if operand.option == _VARIADIC and not operand.is_homogeneous:
+            continue
+        name, other = first.setdefault(operand.type_str, (operand.name, dtype))
+        if other != dtype:
+            return (
+                f"is given {dtype_name(other)} as {name!r} and {dtype_name(dtype)} as {operand.name!r}, "
+                "which must be alike"
+            )
     return None
 
 

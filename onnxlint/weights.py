@@ -17,9 +17,9 @@ import onnx
 from onnx import numpy_helper
 
 from onnxlint.external import ExternalDataError, is_external, needed_bytes, open_weights, place_of
-from onnxlint.filebytes import read_at
+from onnxlint.filebytes import identity_of, open_regular, read_at
 from onnxlint.graph import Graph, Node
-from onnxlint.load import LoadedModel, identity_of, open_regular
+from onnxlint.load import LoadedModel
 from onnxlint.scope import GraphDef
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS
 from onnxlint.text import text

@@ -295,13 +295,31 @@ def test_an_output_file_is_replaced_whole_and_keeps_its_mode(place: Path) -> Non
     target = place / "out.json"
     target.write_text("old")
     target.chmod(0o640)
-    (place / "link.json").symlink_to("out.json")
     before = target.stat().st_ino
-    assert run("model.onnx", "-o", "link.json", "--output-format", "json").code == 0
-    assert (place / "link.json").is_symlink()
+    assert run("model.onnx", "-o", "out.json", "--output-format", "json").code == 0
     assert target.stat().st_mode & 0o777 == 0o640
     assert target.stat().st_ino != before
     assert json.loads(target.read_text())
+
+
+@pytest.mark.parametrize("target", ["out.json", "absent.json", "/dev/null"])
+def test_no_link_is_written_through(place: Path, target: str) -> None:
+    (place / "out.json").write_text("old")
+    (place / "link.json").symlink_to(target)
+    assert "link.json: is a link" in usage_error("model.onnx", "-o", "link.json")
+    assert (place / "out.json").read_text() == "old"
+    assert not (place / "absent.json").exists()
+
+
+def test_a_file_below_a_linked_folder_is_written(place: Path) -> None:
+    (place / "real").mkdir()
+    (place / "linked").symlink_to("real")
+    assert run("model.onnx", "-o", "linked/out.json", "--output-format", "json").code == 0
+    assert json.loads((place / "real" / "out.json").read_text())
+
+
+def test_the_systems_own_links_are_followed() -> None:
+    assert '"exit_code"' in run("model.onnx", "-o", "/dev/stdout", "--output-format", "json").out
 
 
 def test_a_failed_write_leaves_the_old_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

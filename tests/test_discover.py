@@ -75,6 +75,15 @@ def test_what_bears_the_name_but_is_no_file_is_not_passed_over(place: Path) -> N
     assert {"m/pipe.onnx", "m/dead.onnx"} <= set(discover(["m"]).files)
 
 
+def test_two_stars_follow_no_links(place: Path) -> None:
+    for name, target in (("one", "."), ("two", "."), ("m/up", ".."), ("root", "/")):
+        (place / name).symlink_to(target)
+    assert discover(["**/*.onnx"]).files == ["a.onnx", "m/c.onnx"]
+    assert discover(["*/**/*.ONNX"]).files == ["m/deep/d.ONNX"]
+    assert discover(["m/**/[cd].*"]).files == ["m/c.onnx", "m/deep/d.ONNX"]
+    assert discover(["**/.hidden/*"]).files == ["m/.hidden/e.onnx"]
+
+
 def test_circles_of_links_end(place: Path) -> None:
     (place / "m" / "again").symlink_to(place / "m")
     assert discover(["m"]).files == ["m/c.onnx", "m/deep/d.ONNX"]

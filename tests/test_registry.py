@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -109,6 +110,9 @@ def test_a_folder_of_rules(tmp_path: Path) -> None:
     [
         ("1/0", "ZeroDivisionError"),
         ("raise SystemExit(0)", "SystemExit"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("from onnxlint.rule import Rule\nRULE = Rule('\\x1b[31m', 'x', 'info')", "no rule: code '.x1b"),
+        ("from onnxlint.rule import Rule\nRULE = Rule('X1', 'x', 'fatal')", "severity 'fatal'"),
         ("syntax error", "SyntaxError"),
         ("x = 1", "has no RULE"),
         ("from onnxlint.rule import Rule\nRULE = Rule(code='X1', name='x', severity='info')", "has no check"),
@@ -118,6 +122,18 @@ def test_a_folder_of_rules(tmp_path: Path) -> None:
 def test_files_that_are_no_rules(tmp_path: Path, source: str, words: str) -> None:
     (tmp_path / "mine.py").write_text(source)
     with pytest.raises(RuleError, match=words):
+        rules_with([tmp_path])
+
+
+def test_a_pipe_is_no_rule_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.py")
+    with pytest.raises(RuleError, match="is no file"):
+        rules_with([tmp_path])
+
+
+def test_a_folder_without_rules_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "_helper.py").write_text("")
+    with pytest.raises(RuleError, match="holds no rule files"):
         rules_with([tmp_path])
 
 

@@ -9,7 +9,7 @@ from onnx import helper
 
 from onnxlint.api import lint_model
 from onnxlint.tensor import TensorType
-from onnxlint.validity import node_problem, shapes_problem, typed
+from onnxlint.validity import node_problem, shapes_problem, typed, types_problem
 
 
 def problem(op: str, inputs: str = "x", outputs: str = "y", version: int = 17, **attributes: object) -> str | None:
@@ -50,6 +50,63 @@ def test_what_is_valid_or_unknown_has_no_problem() -> None:
 
 def test_an_omitted_input_that_is_required() -> None:
     assert node_problem("Conv", "", 11, ("x", ""), ("y",), {}) == "lacks its input 'W'"
+
+
+@pytest.mark.parametrize(
+    ("op", "version", "dtypes", "words"),
+    [
+        ("LogSoftmax", 17, (7,), "int64 as 'input', which it does not take"),
+        ("Relu", 6, (9,), "bool as 'X'"),
+        ("Relu", 13, (7,), "int64 as 'X'"),
+        ("Add", 14, (1, 7), "float32 as 'A' and int64 as 'B', which must be alike"),
+        ("Concat", 13, (1, 1, 0, 7), "must be alike"),
+        ("Gather", 13, (1, 1), "float32 as 'indices'"),
+    ],
+)
+def test_types_that_the_schema_forbids(op: str, version: int, dtypes: tuple[int, ...], words: str) -> None:
+    found = types_problem(op, "", version, dtypes)
+    assert found is not None
+    assert words in found
+
+
+def test_types_that_it_allows_or_that_nobody_knows() -> None:
+    for op, version, dtypes in (
+        *(
+            ("Relu", 14, (7,)),
+            ("Add", 14, (7, 7)),
+            ("Add", 14, (0, 7)),
+            ("Gather", 13, (1, 7)),
+            ("Where", 16, (9, 1, 1)),
+        ),
+        *(("Clip", 13, (1, 1)), ("Reshape", 14, (16, 7)), ("QuantizeLinear", 13, (1, 1, 2)), ("Foo", 17, (1, 7))),
+        *(("Loop", 16, (7, 9, 1, 7)), ("Constant", 13, ()), ("Relu", 14, (99,)), ("Resize", 13, (1, 0, 1))),
+    ):
+        assert types_problem(op, "", version, dtypes) is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ((7, [1, 3, 8, 8]), "'y' is declared as int64[1x3x8x8] and computed as float32[1x3x8x8]"),
+        ((1, [1, 3, 8, 9]), "'y' is declared as float32[1x3x8x9] and computed as float32[1x3x8x8]"),
+        ((1, [24]), "is declared as float32[24]"),
+        ((7, None), "is declared as int64[?]"),
+    ],
+)
+def test_outputs_that_are_declared_as_what_they_are_not(declared: tuple[int, list[int] | None], words: str) -> None:
+    model = modelfiles.relu()
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", *declared))
+    report = lint_model(model, "t4")
+    assert report.exit_code == 1
+    assert any(words in problem for problem in report.incomplete)
+
+
+def test_outputs_whose_dims_were_bound_or_assumed_are_no_contradiction() -> None:
+    """Exporters leave the outputs' dims as they were when they free the inputs'; runtimes only warn."""
+    for dims in (["N", 3, 8, 8], [None, 3, 8, 8], [0, 3, 8, 8]):
+        model = modelfiles.relu(dims=dims)
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", 1, [7, 3, 8, 8]))
+        assert lint_model(model, "t4").incomplete == ()
 
 
 def test_channels_of_a_convolution() -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from onnxlint.calibrate.clock import Paired
 from onnxlint.filebytes import read_at
+from onnxlint.streams import OutputError, write_all
 
 _MOST_BYTES = 16 << 20
 _LONGEST_S = 1e6
@@ -51,8 +52,10 @@ class PartialResults:
                 if is_sane(paired):
                     self.found[name] = paired
         kept = [header, *(self._line(name, paired) for name, paired in self.found.items())]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._started(b"\n".join(kept) + b"\n")
+        try:
+            self._file = self._started(b"\n".join(kept) + b"\n")
+        except OSError as error:
+            raise self._failed(error) from None
 
     def _content(self) -> bytes:
         try:
@@ -72,9 +75,10 @@ class PartialResults:
 
     def _started(self, content: bytes) -> int:
         """A new file put in the place of whatever bears the name; the descriptor is kept, so nobody can swap it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=self.path.name, dir=self.path.parent)
         try:
-            os.write(descriptor, content)
+            write_all(descriptor, content)
             os.replace(name, self.path)
         except BaseException:
             os.close(descriptor)
@@ -87,9 +91,17 @@ class PartialResults:
         return msgspec.json.encode({"name": name, **asdict(paired)})
 
     def add(self, name: str, paired: Paired) -> None:
-        """Keep one result, on disk at once."""
+        """Keep one result, on disk at once; raises OutputError."""
         self.found[name] = paired
-        os.write(self._file, self._line(name, paired) + b"\n")
+        try:
+            write_all(self._file, self._line(name, paired) + b"\n")
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"{self.path}: can't be written: {error.strerror or error} (run it again: it goes on from here)"
+        )
 
     def discard(self) -> None:
         """The profile is written: nothing is left to go on with."""

@@ -75,6 +75,8 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
 def check(plan: Plan) -> str:
     """The provider's full name; raises CalibrationError, RuntimeProblem or OutputError for what can't be done."""
     streams.check_output(plan.output, [])
+    if plan.output.exists() and not plan.output.is_file():
+        raise CalibrationError(f"{plan.output}: is no regular file (give another --output-file)")
     if plan.output.exists() and not plan.force:
         raise CalibrationError(f"{plan.output}: exists already (give --force to replace it, or another --output-file)")
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", plan.name):

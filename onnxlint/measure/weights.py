@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxlint.external import ExternalDataError, needed_bytes, open_weights, place_of
+from onnxlint.tensors import all_tensors
 
 _BATCHNORM_SLOTS = {1: "scale", 2: "bias", 3: "bias", 4: "scale"}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "Gemm"})
@@ -22,12 +23,13 @@ def fill_absent(model: onnx.ModelProto, folder: Path | None = None, seed: int = 
     """Give every external tensor its values, from its file inside `folder` where it lies there, else noise.
 
     Returns the number of tensors that were made up. Noise is scaled by fan-in, so that activations neither die nor
-    overflow; scales and variances are about 1.
+    overflow; scales and variances are about 1. Those of attributes, bodies and functions have theirs too: what is left
+    external, the runtime would open wherever it says it lies.
     """
     uses = {name: (node, slot) for node in model.graph.node for slot, name in enumerate(node.input)}
     rng = np.random.default_rng(seed)
     made_up = 0
-    for tensor in model.graph.initializer:
+    for tensor in list(all_tensors(model)):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         if folder is not None and _pull(tensor, folder):

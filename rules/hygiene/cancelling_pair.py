@@ -151,7 +151,7 @@ VALID = [
     ),
     Valid(
         """
-        turns (float[1,8,4,4] x) => (float[1,4,8,4] y) {
+        turns (float[1,8,4,4] x) => (float[1,8,4,4] y) {
           a = Transpose<perm = [0, 2, 3, 1]>(x)
           b = Transpose<perm = [0, 2, 3, 1]>(a)
           c = Relu(b)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,19 +30,27 @@ HUGE = 2**62
 
 @dataclass(frozen=True)
 class Case:
-    """`make` fills an empty folder and returns the words that follow `onnxlint`."""
+    """`make` fills an empty folder and returns the words that follow `onnxlint`.
+
+    `raw`: the words are run as they are, once. `before` is called in the linting process, which must be a
+    forked one unless it `spawns`; `after` names what is wrong in the folder behind it.
+    """
 
     name: str
     expected: str
     make: Callable[[Path], list[str]]
+    raw: bool = False
+    before: Callable[[], None] | None = None
+    spawns: bool = True
+    after: Callable[[Path], list[str]] = lambda folder: []
 
 
 CASES: dict[str, Case] = {}
 
 
-def add(name: str, expected: str, make: Callable[[Path], list[str]]) -> None:
+def add(name: str, expected: str, make: Callable[[Path], list[str]], **more: Any) -> None:
     assert name not in CASES, name
-    CASES[name] = Case(name, expected, make)
+    CASES[name] = Case(name, expected, make, **more)
 
 
 def model(name: str, expected: str, build: Callable[[], onnx.ModelProto | bytes], *words: str) -> None:
@@ -788,6 +797,8 @@ def _neighbours(folder: Path) -> list[str]:
         "msgspec",
         "rules",
         "conftest",
+        *("__future__", "typing", "re", "enum", "dataclasses", "hashlib", "contextlib", "pathlib", "networkx", "click"),
+        *("onnxruntime", "google", "ml_dtypes", "ctypes", "tempfile", "tomllib", "importlib", "encodings", "shutil"),
     ):
         (folder / f"{name}.py").write_text("open('/tmp/onnxlint-hostile-ran', 'w')\nraise SystemExit(99)\n")
     for name in ("pyproject.toml", "onnxlint.toml", ".onnxlint.toml", "setup.cfg"):
@@ -808,3 +819,5 @@ def found() -> None:
 
 for _fill in (files, wire, names, graphs, shapes, attributes, versions, external, configuration, oddities, found):
     _fill()
+
+from hostile import corpus_system  # noqa: E402, F401 (adds its own)

@@ -78,3 +78,15 @@ def test_weights_are_read_from_inside_the_folder_only(tmp_path: Path) -> None:
         tensor.external_data.add(key="location", value=location)
         assert fill_absent(proto, inside) == made_up
     assert set(onnx.numpy_helper.to_array(tensor).reshape(-1).tolist()) == {1.0}
+
+
+def test_weights_of_attributes_and_bodies_are_not_left_to_the_runtime(tmp_path: Path) -> None:
+    """ONNX Runtime would open what they say, or read its own memory where they say `*/_ORT_MEM_ADDR_/*`."""
+    far = onnx.TensorProto(name="w", data_type=1, dims=[2], data_location=onnx.TensorProto.EXTERNAL)
+    far.external_data.add(key="location", value="../secret.bin")
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=far)
+    body = onnx.helper.make_graph([constant], "g", [], [onnx.helper.make_tensor_value_info("c", 1, [2])], [far])
+    branch = onnx.helper.make_node("If", ["b"], ["y"], then_branch=body, else_branch=body)
+    model = onnx.helper.make_model(onnx.helper.make_graph([branch], "g", [], []))
+    assert fill_absent(model, tmp_path) == 4
+    assert b"secret" not in model.SerializeToString()
