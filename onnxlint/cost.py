@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """Params, arithmetic and memory traffic; `a + b` and `sum(costs, Cost())` add field by field.
 
     `params` counts elements of weights (each tensor once, at its first reader); `learnable_params` leaves out
@@ -57,4 +56,4 @@ class Cost:
 
     def repeated(self, times: int) -> Cost:
         """The cost of so many runs, one after the other: weights are read in each, as in a recurrent network."""
-        return replace(self.scaled(times), weight_bytes=self.weight_bytes * times)
+        return msgspec.structs.replace(self.scaled(times), weight_bytes=self.weight_bytes * times)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import onnx
 
 from onnxlint.operators import CONTROL_FLOW, Call
@@ -22,8 +23,7 @@ LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 _UNKNOWN = TensorType(0, None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(msgspec.Struct, frozen=True, eq=False):
     """One operator call, located by `key`: its first output's name.
 
     `inputs` keeps order and repetition ("" for an omitted one). `role` is "constant" for what depends on constants
@@ -39,7 +39,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, onnx.AttributeProto]
     role: Role = "compute"
-    bodies: Mapping[str, Graph] = field(default_factory=dict)
+    bodies: Mapping[str, Graph] = msgspec.field(default_factory=dict)
     trips: int | None = None
 
     @property

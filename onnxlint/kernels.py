@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from onnxlint.device import Device, KernelClass
 from onnxlint.device_runtime import BlockedLayout
@@ -52,8 +53,7 @@ _MAX_OPERANDS = 16
 """A join of more values than this runs by itself: no launch takes so many pointers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kernel:
+class Kernel(msgspec.Struct, frozen=True, eq=False):
     """Nodes of one launch in execution order; `main` carries the class, `is_free` marks one that moves nothing.
 
     `group` is the name of the runtime's operator that they form.

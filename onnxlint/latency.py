@@ -11,10 +11,10 @@ extremes widened by the profile's spread. What the device can't run is timed on 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, prod
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from onnxlint.cost import Cost
@@ -35,8 +35,7 @@ Channels = tuple[int, int, bool, bool]
 _CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """What one kernel asks of a machine: padded operations of its class, vector operations, bytes, and its size.
 
     `outputs`, `depth` and `positions` are the three sides of its arithmetic (see SmallShapes); `converted_bytes` move

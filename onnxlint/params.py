@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import is_learnable_input, is_parameter_input, weights_per_element
@@ -14,8 +15,7 @@ _TAKES_INT32 = frozenset({"DequantizeLinear", "QLinearConv", "QLinearConvTranspo
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(msgspec.Struct, frozen=True):
     """Weights: elements, those of them that training moves, and bytes as stored (quantization scales included)."""
 
     count: int = 0

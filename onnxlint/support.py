@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from onnxlint.conditions import broken_limits
 from onnxlint.device import Condition, Device
@@ -12,8 +13,7 @@ from onnxlint.graph import Graph, Node
 Status = Literal["supported", "unsupported", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(msgspec.Struct, frozen=True):
     """The status of one node on one device; `reason` says why where it is not supported, `source` who says so.
 
     `limits` are the fields of the Conditions that the node breaks; empty where its operator as such does not run.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 # onnx.TensorProto.DataType → (name, bits). Strings have no fixed size.
 _DTYPES = {
@@ -41,8 +42,7 @@ QUANTIZED = frozenset({2, 3, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26})
 """Element types that weights are stored in once quantized."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(msgspec.Struct, frozen=True):
     """Element type (onnx.TensorProto.DataType, 0 unknown) and dims; None where a dim or the rank is unknown."""
 
     dtype: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 import onnx
 
@@ -166,7 +166,7 @@ def _final(renamed: dict[str, str], name: str) -> str:
 def _rewired(node: Node, renamed: dict[str, str]) -> Node:
     if not renamed or not any(name in renamed for name in node.inputs):
         return node
-    return replace(node, inputs=tuple(_final(renamed, name) for name in node.inputs))
+    return msgspec.structs.replace(node, inputs=tuple(_final(renamed, name) for name in node.inputs))
 
 
 def _new_node(edit: Insert, version: int) -> Node:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+import msgspec
 import onnx
 
 from onnxlint.tensor import TensorType, UnknownShape
@@ -25,8 +25,7 @@ CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators of the default domain that are costed from their bodies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One operator call as a cost function sees it: types in order (None for an omitted one), attributes, constants.
 
     `values` holds the value of each input where it is a small constant. The accessors raise UnknownShape where a
@@ -101,8 +100,7 @@ def _given(types: tuple[TensorType | None, ...], index: int) -> TensorType:
 _WHOLE: Mapping[int, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """What an operator does with its tensors.
 
     `macs` multiply-accumulates and `other_flops` further operations. Every input is read whole and every output
@@ -111,8 +109,8 @@ class Work:
 
     macs: int = 0
     other_flops: int = 0
-    reads: Mapping[int, int] = field(default_factory=lambda: _WHOLE)
-    writes: Mapping[int, int] = field(default_factory=lambda: _WHOLE)
+    reads: Mapping[int, int] = msgspec.field(default_factory=lambda: _WHOLE)
+    writes: Mapping[int, int] = msgspec.field(default_factory=lambda: _WHOLE)
 
 
 CostFunction = Callable[[Call], Work]

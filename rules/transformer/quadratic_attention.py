@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.gains import gain
@@ -113,7 +112,7 @@ def _pooled(ctx: Context, one: Attention) -> Iterator[Edit]:
 
 
 def _fewer(known: TensorType, axis: int, size: int) -> TensorType:
-    return replace(known, shape=(*known.dims[:axis], size, *known.dims[axis + 1 :]))
+    return TensorType(known.dtype, (*known.dims[:axis], size, *known.dims[axis + 1 :]))
 
 
 _ATTENTION = """vit (float[1,3,224,224] x, float[1,3,{t},64] k, float[1,3,64,{t}] u, float[1,3,{t},64] v)
