@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from onnxlint.device import Condition
-from onnxlint.finding import Edit, Fix
+from onnxlint.finding import Declare, Edit, Fix, Insert
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.pool_windows import legal_pools
-from onnxlint.patterns.windows import LegalForm, bounds, window_of
+from onnxlint.patterns.windows import LegalForm, Window, bounds, by, window_of
+from onnxlint.tensor import TensorType
 
 _MAX_ALIKE = 32
 _PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
@@ -60,7 +61,38 @@ def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterato
     weight = graph.type_of(node.inputs[1]).shape if len(node.inputs) > 1 else None
     depthwise = node.attr("group", 1) > 1 and weight is not None and len(weight) > 1 and weight[1] == 1
     most = bounds([limit for limit in conditions if limit.op == node.op_type], depthwise=depthwise)
+    if node.op_type == "ConvTranspose":
+        yield from _turned(window)
     yield from legal_convolutions(window, most) if node.op_type == "Conv" else legal_pools(window, most)
+
+
+def _turned(window: Window) -> Iterator[LegalForm]:
+    """A transposed convolution of stride 1 is a convolution with its kernel turned around and padding the other way."""
+    node, reach = window.node, [(k - 1) * d for k, d in zip(window.kernel, window.dilations, strict=True)]
+    pads = [size - pad for size, pad in zip(reach * 2, window.pads, strict=True)]
+    weight, groups = window.graph.type_of(node.inputs[1]), int(node.attr("group", 1))
+    if window.strides != (1, 1) or min(pads) < 0 or any(node.attr("output_padding", None) or ()) or weight.rank != 4:
+        return
+    turned, (into, out, *kernel) = window.name("turned"), weight.dims
+    edits = (
+        window.gone,
+        Declare(turned, TensorType(weight.dtype, (out * groups, into // groups, *kernel)), is_weight=True),
+        Insert(
+            "Conv",
+            (node.inputs[0], turned, *node.inputs[2:]),
+            node.outputs,
+            (
+                ("kernel_shape", kernel),
+                ("pads", pads),
+                ("group", groups),
+                ("strides", [1, 1]),
+                ("dilations", list(window.dilations)),
+            ),
+        ),
+    )
+    yield LegalForm(
+        "as convolutions of stride 1", f"at stride 1 it is a {by(*kernel)} Conv, the kernel turned", "exact", edits
+    )
 
 
 def _is_image(graph: Graph, value: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.tensor import INT64, TensorType
 
 
@@ -57,8 +58,29 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         shape, wanted = f"{out}/shape", TensorType(INT64, (known.rank,))
         declared = Declare(shape, wanted, is_weight=True)
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
+    if name == "Expand":
+        yield from _broadcast(graph, node)
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
+
+
+_BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Pow"})
+
+
+def _broadcast(graph: Graph, node: Node) -> Iterator[Rewrite]:
+    """An Expand before operators that broadcast to the same shape by themselves."""
+    value, source, readers = node.outputs[0], node.inputs[0], graph.readers(node.outputs[0])
+    if not readers or value in graph.is_output or graph.is_constant(source) or not graph.type_of(source).is_known:
+        return
+    edits: list[Edit] = [Remove(node.key)]
+    for reader in readers:
+        others = [graph.type_of(name) for name in reader.inputs if name != value]
+        wanted = graph.type_of(reader.outputs[0])
+        if reader.op_type not in _BROADCASTING or reader.domain or wanted.shape not in [one.shape for one in others]:
+            return
+        inputs = tuple(source if name == value else name for name in reader.inputs)
+        edits += [Remove(reader.key), Insert(reader.op_type, inputs, reader.outputs, attributes_of(reader))]
+    yield Rewrite("Expand left to the operators that broadcast by themselves", "exact", tuple(edits))
 
 
 def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:

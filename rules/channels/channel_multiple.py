@@ -13,8 +13,9 @@ the profile says `internal`, the machine pads by itself; where it says `cliff`, 
 ## How to fix
 Choose multiples near the widths, and retrain. What the fault is worth is the time of the padding, which the message
 states; a narrower network gains more, but by giving up channels. The fix priced is the rounding, some widths up and
-some down, that saves most without saving more than the padding takes; where no rounding does, there is none. On
-`cliff` machines padding with zero channels is exact as long as nothing reduces over the channels.
+some down, that saves most without saving more than the padding takes. Where no rounding does (4 channels on an array
+of 32), it is an info: filling the channels gives a wider network in the same time, not a faster one. On `cliff`
+machines padding with zero channels is exact as long as nothing reduces over the channels.
 Silent when padding takes less than 1 % of the latency; on kernels that wait for memory or the launch, whose time the
 padding does not change; on grouped convolutions, whose groups are the fault (G2); on the three channels of an image,
 the number of classes, single gates, and what is no width at all: the positions that token mixing multiplies, the heads
@@ -70,6 +71,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     named = "; ".join(_named(width, multiple) for width in worst[:_MAX_WIDTHS])
     layers = _layers(len(wasted))
     computes = "compute" if len(wasted) > 1 else "computes"
+    fixes = tuple(_fixes(ctx, set(widths), multiple, total))
     yield Finding(
         message=(
             f"{layers} {computes} padding: {total * 1e3:.3g} ms = {total / ctx.total_s:.1%} of the latency; "
@@ -78,7 +80,9 @@ def check(ctx: Context) -> Iterator[Finding]:
         suggestion=f"When retraining, choose multiples of {multiple}: {named}.",
         nodes=tuple(sorted(wasted, key=lambda key: -wasted[key])),
         places=len(wasted),
-        fixes=tuple(_fixes(ctx, set(widths), multiple, total)),
+        fixes=fixes,
+        severity=None if fixes else "info",
+        at_stake_s=total,
         details=tuple(
             f"{width} channels in {_layers(widths[width])}: {lost[width] * 1e3:.3g} ms of padding" for width in worst
         ),

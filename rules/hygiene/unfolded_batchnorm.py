@@ -1,8 +1,8 @@
 """A BatchNormalization behind a convolution that is not folded into it.
 
 ## What it does
-Finds BatchNormalization, or its spelling as Mul and Add with one constant a channel, behind a Conv, ConvTranspose or
-Gemm with constant weights that feeds nothing else.
+Finds BatchNormalization, or its spelling as Mul and Add with one constant a channel, behind a Conv, ConvTranspose, Gemm
+or MatMul with constant weights that feeds nothing else: the layer scale of CaiT, BEiT and ConvNeXt is one, too.
 
 ## Why it costs
 At inference BatchNormalization is a scale and an offset per channel, and a convolution is linear: the two are one
@@ -43,7 +43,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     fused = all(ctx.analysis.kernel_of[node.key] in kernels for node in nodes)
     by_itself = f" {ctx.device.name} runs them as one already: the file is smaller, not faster." if fused else ""
     yield Finding(
-        message=f"{plural(len(found), what)} behind a convolution or Gemm {'is' if len(found) == 1 else 'are'} "
+        message=f"{plural(len(found), what)} behind a convolution or product {'is' if len(found) == 1 else 'are'} "
         f"not folded{more}",
         suggestion=f"Fold each into weights and bias: {plural(len(nodes), 'operator')} fewer, same outputs "
         f"(export in eval mode).{by_itself}",

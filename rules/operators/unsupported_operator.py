@@ -16,11 +16,11 @@ stands what the partitions cost that they take part in, and how much of that is 
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
-constant as Gemm; Sub as Add of the negative; Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax
-along another axis; packed heads split on another axis; Focus slices merged with the first convolution. It is offered
-only if the device runs what it introduces, and for no more than now; else the finding says that no form is known. It is
-an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones
-together are one finding.
+constant as Gemm; Expand left to what broadcasts by itself; Sub as Add of the negative; Split as Slices; ReduceL2 and
+LayerNormalization spelled out; Softmax along another axis; packed heads split on another axis; Focus slices merged with
+the first convolution. It is offered only if the device runs what it introduces, and for no more than now; else the
+finding says that no form is known. It is an error where the operator alone cuts the network, or takes 0.5 % of the
+latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -34,6 +34,7 @@ from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.focus import focus
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
@@ -41,6 +42,7 @@ from onnxlint.patterns.placement import cause, exceeds_rank
 from onnxlint.patterns.rewrites import Rewrite, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import plural
 
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
@@ -135,6 +137,11 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
         edits = tuple(edit for one in packings for edit in four_dimensional(ctx.graph, one))
         if ctx.runs(edits):
             yield Fix(f"{len(packings)} packed heads split on their last axis first", "exact", edits)
+    chains = {chain[0].key: chain for node in nodes if (chain := scaled(ctx.graph).get(node.key)) is not None}
+    if chains:
+        edits = tuple(edit for node, behind in chains.values() for edit in folded(ctx.graph, node, behind))
+        if ctx.runs(edits):
+            yield Fix(f"{plural(len(chains), 'scale')} folded into the weights before", "exact", edits)
     for node in nodes:
         for rewrite in rewrites(ctx.graph, node):
             found.setdefault(rewrite.title, []).append(rewrite)

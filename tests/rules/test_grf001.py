@@ -27,17 +27,17 @@ SHAPES = {"map": [(), (1,), (CHANNELS, 1, 1), (1, CHANNELS, 1, 1)], "row": [(), 
 
 @st.composite
 def chains(draw: st.DrawFn):
-    """A convolution, transposed convolution or Gemm with scales and offsets behind it."""
-    op = draw(st.sampled_from(["Conv", "ConvTranspose", "Gemm"]))
-    kind = "row" if op == "Gemm" else "map"
-    tensors: dict[str, tuple[int, ...]] = {"w": (6, CHANNELS) if op == "Gemm" else (CHANNELS, CHANNELS, 3, 3)}
+    """A convolution, transposed convolution, Gemm or MatMul with scales and offsets behind it."""
+    op = draw(st.sampled_from(["Conv", "ConvTranspose", "Gemm", "MatMul"]))
+    kind = "row" if op in ("Gemm", "MatMul") else "map"
+    tensors: dict[str, tuple[int, ...]] = {"w": (6, CHANNELS) if kind == "row" else (CHANNELS, CHANNELS, 3, 3)}
     inputs = ["x", "w"]
-    if draw(st.booleans()):
+    if op != "MatMul" and draw(st.booleans()):
         tensors["b"] = (CHANNELS,)
         inputs.append("b")
     nodes = [NODE(op, inputs, ["v0"])]
     for index in range(1, 1 + draw(st.integers(1, 4))):
-        step = draw(st.sampled_from(["BatchNormalization", "Mul", "Div", "Add", "Sub"]))
+        step = draw(st.sampled_from(["Mul", "Div", "Add", "Sub", *["BatchNormalization"] * (op != "MatMul")]))
         last, now = f"v{index - 1}", f"v{index}"
         if step == "BatchNormalization":
             names = [f"{letter}{index}" for letter in "somq"]
@@ -50,7 +50,7 @@ def chains(draw: st.DrawFn):
             operands.reverse()
         nodes.append(NODE(step, operands, [now]))
     nodes.append(NODE("Neg", [nodes[-1].output[0]], ["y"]))
-    dims = [2, 6] if op == "Gemm" else [2, CHANNELS, 5, 5]
+    dims = {"Gemm": [2, 6], "MatMul": [2, 3, 6]}.get(op, [2, CHANNELS, 5, 5])
     return nodes, tensors, dims
 
 
@@ -88,7 +88,9 @@ def test_what_folds_computes_the_same(made, seed: int) -> None:
     offset = computed(behind, values, 0 * ones)
     scale = computed(behind, values, ones) - offset
     out = behind[-1].outputs[0]
-    by_output = {"Conv": (-1, 1, 1, 1), "ConvTranspose": (1, -1, 1, 1), "Gemm": (1, -1)}[linear.op_type]
+    by_output = {"Conv": (-1, 1, 1, 1), "ConvTranspose": (1, -1, 1, 1), "Gemm": (1, -1), "MatMul": (1, -1)}[
+        linear.op_type
+    ]
     new = {
         f"{out}/folded_weight": values["w"] * scale.reshape(by_output),
         f"{out}/folded_bias": values.get("b", np.zeros(CHANNELS, np.float32)) * scale + offset,
