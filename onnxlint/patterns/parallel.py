@@ -61,8 +61,15 @@ def merges(graph: Graph) -> Iterator[Merge]:
         if len(sums) > _MAX_SUMS:
             taken.update(one.key for one in sums)
             continue
+        # a constant of one number a channel, or one for all, goes into the bias: Python's sum() begins with 0
+        operands = [name for name in operands if not _is_bias(graph, name, node.outputs[0])]
         found = [branch for name in operands if (branch := _branch(graph, name)) is not None]
-        if len({*operands}) < len(operands) or len(found) < len(operands) or len({b.source for b in found}) > 1:
+        if (
+            not operands
+            or len({*operands}) < len(operands)
+            or len(found) < len(operands)
+            or len({b.source for b in found}) > 1
+        ):
             continue
         main = _holding_all(graph, found, node)
         if main is not None:
@@ -85,6 +92,14 @@ def _summed(graph: Graph, last: Node) -> tuple[list[Node], list[str]]:
         else:
             operands.append(name)
     return sums, operands
+
+
+def _is_bias(graph: Graph, name: str, like: str) -> bool:
+    shape, wanted = graph.type_of(name).shape, graph.type_of(like).shape
+    if not graph.is_constant(name) or shape is None or wanted is None or len(shape) > len(wanted):
+        return False
+    aligned = (1,) * (len(wanted) - len(shape)) + tuple(shape)
+    return all(size == 1 or (axis == 1 and size == wanted[1]) for axis, size in enumerate(aligned))
 
 
 def _branch(graph: Graph, name: str) -> _Branch | None:

@@ -13,17 +13,16 @@ to 66.3 images a second). What the device computes inside a convolution's kernel
 counted.
 
 ## How to fix
-Exact: parallel linear branches (convolutions, their BatchNormalizations, the identity) of one input that are summed
-merge into one convolution, the largest of them (RepVGG's re-parameterisation, arXiv 2101.03697); an activation behind
-a Concat moves before it, into the convolutions that feed it. With retraining: an activation that the device does not
-fuse becomes one that it does; the ReLU behind a shortcut's Add, which no convolution takes in where residual sums are
-not fused, is left out. Each is priced for all its places together, and offered where it saves at least a tenth of what
-is at stake.
+Exact: an activation behind a Concat moves before it, into the convolutions that feed it. With retraining: an activation
+that the device does not fuse becomes one that it does; the ReLU behind a shortcut's Add, which no convolution takes in
+where residual sums are not fused, is left out. Each is priced for all its places together, and offered where it saves
+at least a tenth of what is at stake.
 
 ## Where it is silent
-Below 5 % of the latency; on what runs on the host (OPS001); on depthwise convolutions, which the paper counts here
-too (CNV001). An info where no such change is known (fewer shortcuts and concatenations are a matter of the
-architecture), and where one that needs retraining saves less than a tenth of the latency.
+Below 5 % of the latency; on what runs on the host (OPS001); on sums of parallel linear branches, which are one
+convolution (STR001); on depthwise convolutions, which the paper counts here too (CNV001). An info where no such change
+is known (fewer shortcuts and concatenations are a matter of the architecture), and where one that needs retraining
+saves less than a tenth of the latency.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, Kernel
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.convolutions import attributes_of
-from onnxlint.patterns.parallel import Merge, merges
+from onnxlint.patterns.parallel import merges
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 
@@ -58,13 +57,19 @@ _CURVED = frozenset(
     }
 )
 """What makes a few element-wise operators an activation."""
+_RECTIFIERS = frozenset({"Relu", "Clip", "LeakyRelu", "PRelu"})
 _MAX_ACTIVATION = 8
 _LISTED = 6
 
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all element-wise kernels of the model."""
-    own = [i for i, k in enumerate(ctx.kernels) if not (k.is_free or k.on_host) and k.main.op_type in _COUNTED]
+    linear = {node.key for merge in merges(ctx.graph) for node in merge.nodes}
+    own = [
+        i
+        for i, k in enumerate(ctx.kernels)
+        if not (k.is_free or k.on_host) and k.main.op_type in _COUNTED and k.main.key not in linear
+    ]
     seconds = float(ctx.analysis.seconds(own).mean())
     share = seconds / ctx.total_s if own and ctx.total_s else 0.0
     if share < MIN_SHARE:
@@ -75,14 +80,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     for index in own:
         kinds[ctx.kernels[index].label] += int(1e9 * ctx.times[index].mean())
     parts = ", ".join(f"{kind} {100 * t / 1e9 / ctx.total_s:.1f} %" for kind, t in kinds.most_common(3))
-    keys = {ctx.kernels[index].main.key for index in own}
-    merged = list(merges(ctx.graph))
-    if not any(node.key in keys for merge in merged for node in merge.nodes):
-        merged = []
-    fixes = gaining(ctx.analysis, _fixes(ctx, [ctx.kernels[index] for index in own], merged), MIN_COVERED * seconds)
+    fixes = gaining(ctx.analysis, _fixes(ctx, [ctx.kernels[index] for index in own], linear), MIN_COVERED * seconds)
     nodes = [ctx.kernels[index].main.key for index in own]
-    if fixes:
-        nodes += [node.key for merge in merged for node in merge.nodes if node.key not in keys]
     is_exact = any(fix.safety == "exact" for fix in fixes)
     is_pressing = is_exact or any(gain(ctx.analysis, fix) > MIN_LOSSY_GAIN * ctx.total_s for fix in fixes)
     ranked = sorted(own, key=lambda index: -float(ctx.times[index].mean()))
@@ -100,7 +99,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     )
 
 
-def _fixes(ctx: Context, kernels: list[Kernel], merged: list[Merge]) -> Iterator[Fix]:
+def _fixes(ctx: Context, kernels: list[Kernel], linear: set[str]) -> Iterator[Fix]:
     fusable = frozenset(ctx.device.fusion.epilogue)
     main_of = {node.key: kernel.main for kernel in ctx.kernels for node in kernel.nodes}
     moved: list[tuple[Edit, ...]] = []
@@ -113,23 +112,22 @@ def _fixes(ctx: Context, kernels: list[Kernel], merged: list[Merge]) -> Iterator
         alone = ctx.graph.sole_reader(node.inputs[0]) is node
         if before.op_type == "Concat" and alone and node.op_type in fusable and _all_fuse(ctx.graph, before):
             moved.append(_before_concat(before, node))
-        elif before.op_type == "Add" and alone and node.op_type in ("Relu", "Clip", "LeakyRelu", "PRelu"):
+        elif alone and node.op_type in _RECTIFIERS and _is_shortcut(ctx.graph, before) and before.key not in linear:
             dropped.append((Remove(node.key), Reconnect(node.outputs[0], before.outputs[0])))
         elif "Relu" not in fusable or node.inputs[0] in swapped:
             continue
         elif before.key in main_of and main_of[before.key].op_type in ANCHORS:
             swapped[node.inputs[0]] = _as_relu(ctx.graph, node.inputs[0])
-    yield from _fix(
-        [merge.edits(ctx.graph, RULE.code) for merge in merged],
-        "sum",
-        "of parallel linear branches merged into one convolution (re-parameterisation)",
-        "exact",
-    )
     yield from _fix(moved, "activation", "moved before the Concat", "exact")
     yield from _fix(
         [edits for edits in swapped.values() if edits], "activation", "replaced by Relu, which is fused here", "lossy"
     )
     yield from _fix(dropped, "activation", "behind a shortcut's Add left out", "lossy")
+
+
+def _is_shortcut(graph: Graph, node: Node) -> bool:
+    """A sum of two computed values: one with a constant is a bias."""
+    return node.op_type == "Add" and len(_computed(graph, node)) == 2
 
 
 def _fix(edits: list[tuple[Edit, ...]], noun: str, what: str, safety: Safety) -> Iterator[Fix]:
@@ -198,6 +196,19 @@ VALID = [
         }""",
         device="t4",
     ),
+    # a convolution, a smaller one and the identity, unmerged: STR001
+    Valid(
+        """unmerged (float[1,64,56,56] x) => (float[1,64,56,56] z)
+        <float[64,64,3,3] w, float[64,64,1,1] v, float[64] s, float[64] o, float[64] m, float[64] d> {
+            a = Conv <pads = [1,1,1,1]> (x, w)
+            b = Conv (x, v)
+            i = BatchNormalization (x, s, o, m, d)
+            c = Add (a, b)
+            y = Add (c, i)
+            z = Relu (y)
+        }""",
+        device="t4",
+    ),
 ]
 INVALID = [
     # the Relu behind the Concat would run within the two convolutions before it
@@ -210,20 +221,6 @@ INVALID = [
         }""",
         device="hi3519",
         places=2,
-        severity="warning",
-    ),
-    # a convolution, a smaller one and the identity, unmerged: exactly one convolution
-    Invalid(
-        """unmerged (float[1,64,56,56] x) => (float[1,64,56,56] z)
-        <float[64,64,3,3] w, float[64,64,1,1] v, float[64] s, float[64] o, float[64] m, float[64] d> {
-            a = Conv <pads = [1,1,1,1]> (x, w)
-            b = Conv (x, v)
-            i = BatchNormalization (x, s, o, m, d)
-            c = Add (a, b)
-            y = Add (c, i)
-            z = Relu (y)
-        }""",
-        device="t4",
         severity="warning",
     ),
 ]

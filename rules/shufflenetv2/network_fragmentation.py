@@ -22,7 +22,8 @@ with zeros: exact, and offered where launches and copies cost more than the prod
 
 ## Where it is silent
 On two branches (residual blocks, squeeze-excite gates, channel splits, dual paths that slice what they join), on
-branches that feed one another (DenseNet, one-shot aggregation), on heads side by side, on cells that run on the host.
+branches that feed one another (DenseNet, one-shot aggregation), on heads side by side, on cells that run on the host,
+on sums of linear branches, which are one convolution (STR001).
 An info where less than a tenth of the cells' time is launch overhead or an unfilled machine (there narrow kernels
 cost, not their number), and where no form of them is known to be faster.
 """
@@ -42,6 +43,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.convolutions import sizes
 from onnxlint.patterns.mixed_depthwise import MixedDepthwise, mixed_depthwise
+from onnxlint.patterns.parallel import merges
 from onnxlint.patterns.regions import Region, regions
 from onnxlint.patterns.stacked import stacked
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -83,7 +85,9 @@ class _Cell:
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding each for cells that are one convolution in parts, for depthwise windows, and for the others."""
-    cells = [cell for region in regions(ctx.graph, MIN_BRANCHES) if (cell := _cell(ctx, region)) is not None]
+    linear = {node.key for merge in merges(ctx.graph) for node in merge.nodes}
+    found = [region for region in regions(ctx.graph, MIN_BRANCHES) if not linear & {n.key for n in region.joins}]
+    cells = [cell for region in found if (cell := _cell(ctx, region)) is not None]
     cells.sort(key=lambda cell: -cell.seconds)
     plain = [cell for cell in cells if cell.mixed is None]
     for whole in (True, False):

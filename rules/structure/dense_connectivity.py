@@ -13,7 +13,9 @@ twice as fast as those with DenseNet and take 1.6 to 4.1 times less energy.
 ## How to fix
 One-shot aggregation: up to five 3x3 convolutions of equal width in a row, one Concat of all at the end, a 1x1
 convolution back to the block's width. The price is of such modules with the multiply-accumulates and the output
-channels of the blocks that they replace. It is another architecture and needs training.
+channels of the blocks that they replace. It is another architecture and needs training. Layers of more than plain
+convolutions (RDNet's, with LayerNorm and GELU) would take theirs along: there no price is given, but what the
+concatenations take.
 
 ## Where it is silent
 On one-shot aggregation itself, cross-stage partial networks and other Concats that are read once.
@@ -33,6 +35,7 @@ from onnxlint.units import plural, size
 RULE = Rule(code="STR002", name="dense-connectivity", severity="warning")
 
 _IN_A_ROW, _REPLACED = 5, 6
+_PLAIN = frozenset({"Conv", "BatchNormalization", "Relu", "Clip", "LeakyRelu", "PRelu", "Identity", "Dropout"})
 _STEP = 8
 
 
@@ -42,20 +45,25 @@ def check(ctx: Context) -> Iterator[Finding]:
     found = [(block, *_modules(ctx, block)) for block in dense_blocks(graph)]
     if not found:
         return
-    nodes = [node for block, *_ in found for layer in block.layers for node in layer]
-    nodes += [join for block, *_ in found for join in block.joins]
+    layered = [node for block, *_ in found for layer in block.layers for node in layer]
+    is_plain = all(node.op_type in _PLAIN for node in layered)
+    nodes = [*(layered if is_plain else ()), *(join for block, *_ in found for join in block.joins)]
     joined = sum(ctx.analysis.value_bytes(join.outputs[0]) for block, *_ in found for join in block.joins)
     once = sum(ctx.analysis.value_bytes(block.output) for block, *_ in found)
     edits = tuple(edit for block, count, width in found if width for edit in _aggregated(ctx, block, count, width))
     layers = sum(len(block.layers) for block, *_ in found)
     largest = max(found, key=lambda entry: len(entry[0].layers))
     yield Finding(
-        message=f"{plural(len(found), 'dense block')} of {layers} layers: {100 * ctx.share(nodes):.0f} % of the time",
+        message=f"{plural(len(found), 'dense block')} of {layers} layers: {100 * ctx.share(nodes):.0f} % of the time"
+        + ("" if is_plain else " for their concatenations"),
         suggestion=f"Their concatenations hold {size(joined)}; joined once a block it were {size(once)}.\n"
-        + _advice(ctx, *largest),
+        + (_advice(ctx, *largest) if is_plain else "One-shot aggregation joins them once."),
         nodes=tuple(node.key for node in nodes),
         places=len(found),
-        fixes=(Fix("one-shot aggregation of equal MACs and output channels", "advice", edits),) if edits else (),
+        fixes=(Fix("one-shot aggregation of equal MACs and output channels", "advice", edits),)
+        if edits and is_plain
+        else (),
+        severity=None if is_plain else "info",
         details=tuple(_describe(ctx, block) for block, *_ in found),
     )
 
