@@ -20,6 +20,8 @@ from onnxlint.placement import Placement, place
 from onnxlint.support import SupportTable
 
 _KEPT_FOR_KERNELS = 2
+_BY_LAYOUT = frozenset({"Resize"})
+"""Operators whose load depends on where their input comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Analysis:
                 other = reusable.kernel_of[kernel.main.key]
                 before = reusable.kernels[other]
                 if before.nodes == kernel.nodes and reusable.costs.leaving(before.nodes) == leaving:
-                    if before.on_host == kernel.on_host and other in reusable._loads and not self._has_memory:
+                    is_kept = before.on_host == kernel.on_host and other in reusable._loads
+                    if is_kept and not self._has_memory and kernel.main.op_type not in _BY_LAYOUT:
                         self._loads[index] = reusable._loads[other]
                     yield reusable.kernel_costs[other]
                     continue
@@ -132,7 +135,9 @@ class Analysis:
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))
-            load = replace(load, converted_bytes=load.converted_bytes + moved, conversions=len(converted))
+            load = replace(
+                load, converted_bytes=load.converted_bytes + moved, conversions=load.conversions + len(converted)
+            )
         if factor == 1:
             return load
         return replace(
@@ -140,7 +145,7 @@ class Analysis:
             operations=load.operations * factor,
             vector_operations=load.vector_operations * factor,
             out_elements=load.out_elements * factor,
-            positions=load.positions * factor,
+            positions=load.positions * (factor if load.operations else 1),
             # a pipeline takes one sample after the other, whatever comes as a batch
             launches=factor if self.target.device.pipelined and not kernel.on_host else 1,
         )
@@ -148,10 +153,11 @@ class Analysis:
     def _load_alone(self, kernel: Kernel, cost: Cost, machine: Machine, on_chip_bytes: int) -> Load:
         """The kernel's load but for what the kernels around it add; those alike, which share their Cost, share it."""
         mark = (id(cost), kernel.kernel_class, kernel.group, on_chip_bytes)
-        found = self._loads_alike.get(mark) if not kernel.on_host else None
+        shares = not kernel.on_host and kernel.main.op_type not in _BY_LAYOUT
+        found = self._loads_alike.get(mark) if shares else None
         if found is None:
             found = load_of(kernel, cost, self.costs, machine.device, on_chip_bytes)
-            if not kernel.on_host:
+            if shares:
                 self._loads_alike[mark] = found
         return found
 

@@ -75,7 +75,9 @@ class Alignment(_Strict, frozen=True, kw_only=True):
     """Channel multiples of the multiply-accumulate array, per group.
 
     `internal`: the machine pads by itself and the padding costs; `cliff`: unaligned channels run `cliff_factor`
-    slower. `pointwise_input_floor`: the least input channels that a 1×1 convolution is computed with.
+    slower. `pointwise_input_floor`: the least input channels that a 1×1 convolution is computed with. `copies`: a dense
+    convolution's unaligned input or output is padded by a copy. `group_multiple`, where it is stated: a grouped
+    convolution is not padded, but runs `cliff_factor` slower if its channels per group are no multiple of this.
     """
 
     input_channels: Count = 1
@@ -83,6 +85,8 @@ class Alignment(_Strict, frozen=True, kw_only=True):
     pointwise_input_floor: Count = 1
     mode: Literal["internal", "cliff"] = "internal"
     cliff_factor: Positive = 1.0
+    copies: bool = False
+    group_multiple: Count | None = None
     trust: Trust
     source: Text
 
@@ -197,13 +201,15 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators
     that follow each other are one kernel. `attention`: so is softmax(q·k)·v, whose scores are not moved. `free`:
     operators that move nothing (views). `free_unchanged`: operators that are left out where their result has their
-    input's shape. `drops_no_ops`: every operator that hands its input on unchanged is left out (a Slice of everything,
-    a Cast to the same type, ×1); not given where nobody published it. `by_operator`: an epilogue of its own for one
-    operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in with a constant
-    alone (an Add also as the one residual), and the result of one of `second_pass` is gone over once more (also of a
-    convolution: frameworks run the BatchNorm that exports fold into it). The weights of one of `weights_again` are
-    brought into the runtime's layout at every run. `groups`: structures of operators that are one kernel. `blocked`:
-    the layout that convolutions run in.
+    input's shape; `free_before`: where all readers of their result are of the operators named, which take strides;
+    `channels_last`: images are kept so, and a Transpose of theirs to that order or from it is a view. `drops_no_ops`:
+    every operator that hands its input on unchanged is left out (a Slice of everything, a Cast to the same type, ×1);
+    not given where nobody published it. `by_operator`: an epilogue of its own for one operator; behind one of `closing`
+    nothing else is taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one
+    residual), and the result of one of `second_pass` is gone over once more, in a kernel of its own (also of a
+    convolution with a bias: frameworks add it, or run the BatchNorm that exports fold into it, by itself). The weights
+    of one of `weights_again` are brought into the runtime's layout at every run. `groups`: structures of operators that
+    are one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []
@@ -212,6 +218,8 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     attention: bool = False
     free: list[str] = []
     free_unchanged: list[str] = []
+    free_before: dict[str, list[str]] = {}
+    channels_last: bool = False
     drops_no_ops: bool | None = None
     residual_anchors: list[str] | None = None
     by_operator: dict[str, list[str]] = {}

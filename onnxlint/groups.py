@@ -12,6 +12,8 @@ from onnxlint.operators import VIEWS
 
 _ON_SCORES = frozenset({"Mul", "Div", "Add", "Where", "Cast", "Reshape", "Identity", "Dropout"})
 _MOST_ON_SCORES = 8
+_SCORE_RANK = 4
+_CHANNELS_LAST = ([0, 2, 3, 1], [0, 3, 1, 2])
 
 
 class Rules:
@@ -28,6 +30,8 @@ class Rules:
         self.residual_anchors = None if anchors is None else frozenset(anchors)
         self.free = VIEWS & frozenset(fusion.free)
         self.free_unchanged = frozenset(fusion.free_unchanged)
+        self.free_before = {op: frozenset(ops) for op, ops in fusion.free_before.items()}
+        self.free_orders = _CHANNELS_LAST if fusion.channels_last else ()
         self.drops_no_ops = bool(fusion.drops_no_ops)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
         self.attention = fusion.attention
@@ -53,8 +57,11 @@ def find_attention(
     """The nodes behind `first`, a product of queries and keys, up to the product of their Softmax with the values.
 
     Scores may be scaled, masked and biased on the way; nobody else reads them, and what is read beside them is `ready`.
+    They have a batch, heads, queries and keys: no kernel takes more dims.
     """
     if first.op_type != "MatMul" or any(graph.is_constant(name) for name in first.inputs):
+        return ()
+    if len(graph.type_of(first.outputs[0]).shape or ()) > _SCORE_RANK:
         return ()
     found: list[Node] = []
     scores, is_normalized = first.outputs[0], False

@@ -138,7 +138,9 @@ class _Grouping:
                 continue
             is_hosted = node.key in self.placement.on_host
             rules = self.on_host if is_hosted else self.on_device
-            is_view = node.domain == "" and (node.op_type in rules.free or self.is_unchanged(node, rules))
+            is_view = node.domain == "" and (
+                node.op_type in rules.free or self.is_unchanged(node, rules) or self.is_strided(node, rules)
+            )
             if is_view or (not is_hosted and self.vanishes(node)):
                 kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
             else:
@@ -167,6 +169,15 @@ class _Grouping:
             return False
         known = self.graph.type_of(node.outputs[0])
         return known.is_known and known.shape == self.graph.type_of(node.inputs[0]).shape
+
+    def is_strided(self, node: Node, rules: Rules) -> bool:
+        """Its result is its input with other strides, and all who read it take it so."""
+        if node.op_type == "Transpose" and node.ints("perm") in rules.free_orders:
+            return True
+        takers = rules.free_before.get(node.op_type)
+        if takers is None or node.outputs[0] in self.graph.is_output:
+            return False
+        return all(reader.op_type in takers for reader in self.graph.consumers(node.outputs[0]))
 
     def runs_in_blocks(self, kernel: Kernel, blocks: Blocks) -> bool:
         """The kernel runs in the runtime's blocked layout."""

@@ -22,6 +22,7 @@ from onnxlint.costs import CostModel
 from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, KernelClass, Precision
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
+from onnxlint.operators import ELEMENTWISE
 from onnxlint.quantization import is_integer_product
 from onnxlint.tensor import UnknownShape
 from onnxlint.variants import cost_of, form_of
@@ -29,6 +30,9 @@ from onnxlint.variants import cost_of, form_of
 Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
+_BY_PIXEL = ("Resize.linear", "Resize.cubic")
+_ANY_LAYOUT = frozenset({"Reshape", "Transpose", "Expand", "Gather", *MATRIX_PRODUCTS})
+_MOST_STEPS = 16
 _WIDER_THAN_INT8 = ("fp32", "fp16", "bf16")
 Channels = tuple[int, int, bool, bool]
 """Per group: in, out, whether depthwise, whether pointwise."""
@@ -76,17 +80,19 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
             vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
         if work.macs:
             channels = channels_of(costs.graph, node)
-            factor, slow = _padding(channels, device)
+            factor, slow = _padding(node, channels, device)
             operations += 2.0 * work.macs * factor
             slowdown = max(slowdown, slow)
             sides = sides_of(costs.graph, node, channels)
+        elif node.op_type == "Resize" and _is_by_pixel(costs.graph, node, device):
+            sides = (inf, inf, _plane(costs.graph, node))
     if kernel.main.bodies:
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
     moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form)
-    again = _moved_again(kernel, costs, device, sides)
+    again, passes = _moved_again(kernel, costs, device, sides)
     found = _CLASS_INDEX[_arithmetic_class(kernel, costs, device)]
-    return Load(found, operations, vector, float(moved), out, slowdown, *sides, again)
+    return Load(found, operations, vector, float(moved), out, slowdown, *sides, again, passes)
 
 
 def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> KernelClass:
@@ -102,16 +108,19 @@ def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> Kerne
     return "integer_depthwise" if channels is not None and channels[2] else "integer"
 
 
-def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[float, float, float]) -> float:
-    """Bytes of passes over the kernel's data besides reading and writing it once: activations, the lowered input."""
+def _moved_again(
+    kernel: Kernel, costs: CostModel, device: Device, sides: tuple[float, float, float]
+) -> tuple[float, int]:
+    """Bytes of passes over the kernel's data besides reading and writing it once; how many are kernels of their own.
+
+    Those of a convolution's second pass and of copies into aligned channels are; a lowered input is not.
+    """
     graph, fusion = costs.graph, device.fusion
     if kernel.main.op_type not in ANCHORS:
-        return 0.0
-    passes = sum(
-        2.0 * costs.bytes(n.outputs[0], _elements(graph, n.outputs[0]))
-        for n in kernel.nodes
-        if n.op_type in fusion.second_pass
-    )
+        return 0.0, 0
+    passes = [n for n in kernel.nodes if n.op_type in fusion.second_pass and _is_passed_again(n)]
+    copies = _padded_copies(kernel.main, graph, device)
+    moved = sum(2.0 * costs.bytes(name, _elements(graph, name)) for name in [*(n.outputs[0] for n in passes), *copies])
     _, depth, positions = sides
     if (
         kernel.kernel_class == "lowered"
@@ -120,8 +129,23 @@ def _moved_again(kernel: Kernel, costs: CostModel, device: Device, sides: tuple[
     ):
         # each position's window is written out and read by the product, for all groups
         groups = int(kernel.main.attr("group", 1))
-        passes += 2.0 * costs.bytes(kernel.main.outputs[0], int(depth * positions * groups))
-    return passes
+        moved += 2.0 * costs.bytes(kernel.main.outputs[0], int(depth * positions * groups))
+    return moved, len(copies) + sum(n.op_type in CONVOLUTIONS for n in passes)
+
+
+def _is_passed_again(node: Node) -> bool:
+    """A bias is added, or the BatchNorm that became one is run, in a pass of its own: none where there is no bias."""
+    return node.op_type not in CONVOLUTIONS or len(node.inputs) > 2
+
+
+def _padded_copies(node: Node, graph: Graph, device: Device) -> list[str]:
+    """The input and output of a dense convolution that are copied because their channels are not aligned."""
+    channels = channels_of(graph, node) if device.alignment.copies and node.op_type in CONVOLUTIONS else None
+    if channels is None or int(node.attr("group", 1)) > 1:
+        return []
+    into, out, *_ = channels
+    copies = [node.inputs[0]] if into % device.alignment.input_channels else []
+    return copies + ([node.outputs[0]] if out % device.alignment.output_channels else [])
 
 
 def sides_of(graph: Graph, node: Node, channels: Channels | None) -> tuple[float, float, float]:
@@ -141,6 +165,29 @@ def sides_of(graph: Graph, node: Node, channels: Channels | None) -> tuple[float
         return inf, inf, inf
 
 
+def _is_by_pixel(graph: Graph, node: Node, device: Device) -> bool:
+    """A Resize whose threads are one image's pixels: each runs all channels, unless the image is channels last."""
+    if form_of(graph, node) not in _BY_PIXEL:
+        return False
+    if not device.fusion.channels_last:
+        return True
+    name = node.inputs[0]
+    for _ in range(_MOST_STEPS):
+        source = graph.producer(name)
+        if source is None or source.op_type not in ELEMENTWISE:
+            return source is not None and source.op_type in _ANY_LAYOUT
+        name = next((n for n in source.inputs if n and not graph.is_constant(n)), "")
+    return False
+
+
+def _plane(graph: Graph, node: Node) -> float:
+    """Pixels of one image and channel of the node's result; inf if unknown."""
+    try:
+        return prod(graph.type_of(node.outputs[0]).dims[2:])
+    except UnknownShape:
+        return inf
+
+
 def _elements(graph: Graph, name: str) -> int:
     try:
         return graph.type_of(name).elements
@@ -148,7 +195,7 @@ def _elements(graph: Graph, name: str) -> int:
         return 0
 
 
-def _padding(channels: Channels | None, device: Device) -> tuple[float, float]:
+def _padding(node: Node, channels: Channels | None, device: Device) -> tuple[float, float]:
     """By what factor the machine's channel multiples inflate a node's MACs, and its slowdown off a cliff."""
     if channels is None:
         return 1.0, 1.0
@@ -160,6 +207,9 @@ def _padding(channels: Channels | None, device: Device) -> tuple[float, float]:
         floor = alignment.pointwise_input_floor if is_pointwise else 1
         padded = max(_up(into, alignment.input_channels), floor) * _up(out, alignment.output_channels)
         real = into * out
+    unit = alignment.group_multiple
+    if unit is not None and not is_depthwise and node.op_type in CONVOLUTIONS and int(node.attr("group", 1)) > 1:
+        return 1.0, alignment.cliff_factor if into % unit or out % unit else 1.0
     if alignment.mode == "cliff":
         return 1.0, alignment.cliff_factor if padded != real else 1.0
     return padded / real, 1.0
@@ -235,9 +285,12 @@ class Machine:
         if self.fill:
             filled = np.minimum(1.0, np.array([load.out_elements for load in loads]) / self.fill)[:, None]
             rate = rate * np.maximum(filled, 1e-3)
+        vector_rate: Seconds = self.vector_rate
         if self.has_halves:
-            rate = rate / self._small_shapes(loads)
-        compute = operations / rate + vector / self.vector_rate
+            small = self._small_shapes(loads)
+            # element-wise arithmetic beside multiply-accumulates is not what a small shape slows down
+            rate, vector_rate = rate / small, vector_rate / np.where(operations > 0, 1.0, small)
+        compute = operations / rate + vector / vector_rate
         memory = self.memory_seconds(moved)
         launches = np.array([load.launches for load in loads])[:, None]
         launch = self.launch[[load.class_index for load in loads]] * launches

@@ -35,6 +35,8 @@ EXPECTED = {
     "ethos-u65",
     "generic",
     "gtx1080ti",
+    "h100",
+    "h200",
     "hailo-8",
     "hexagon",
     "hi3516dv300",

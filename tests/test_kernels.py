@@ -126,6 +126,34 @@ def test_attention_whose_scores_are_read_elsewhere_is_not() -> None:
     assert "Softmax" in attention(NODE("Relu", ["s"], ["t"]))
 
 
+def test_attention_with_more_dims_than_a_batch_and_heads_is_not() -> None:
+    nodes = [
+        NODE("MatMul", ["q", "k"], ["s"]),
+        NODE("Softmax", ["s"], ["p"], axis=-1),
+        NODE("MatMul", ["p", "q"], ["y"]),
+    ]
+    inputs = [value("q", [1, 3, 2, 4, 8]), value("k", [1, 3, 2, 8, 4])]
+    assert [kernel.label for kernel in analyse(model(nodes, inputs, ["y"], []), "t4").kernels] == [
+        "MatMul", "Softmax", "MatMul",
+    ]  # fmt: skip
+
+
+def moved(perm: list[int], *readers: onnx.NodeProto) -> list[str]:
+    """What runs on the H100 of a Transpose of `x` and those who read it as `t`."""
+    outputs = [node.output[0] for node in readers]
+    return labels([NODE("Transpose", ["x"], ["t"], perm=perm), *readers], outputs, "h100")
+
+
+def test_a_transpose_is_a_view_where_its_readers_take_strides() -> None:
+    product, copied = NODE("MatMul", ["t", "t"], ["y"]), NODE("Reshape", ["t", "shape"], ["z"])
+    assert moved([0, 1, 3, 2], product) == ["MatMul"]
+    assert moved([0, 1, 3, 2], product, NODE("Relu", ["t"], ["z"])) == ["Transpose", "MatMul", "Relu"]
+    assert moved([0, 2, 3, 1], NODE("Relu", ["t"], ["z"])) == ["Relu"]
+    assert "Transpose" in labels(
+        [NODE("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]), copied], ["z"], "h100", (W, constant("shape", [4, 64]))
+    )
+
+
 def test_an_activation_joins_its_convolution_through_what_does_nothing() -> None:
     nodes = [CONV, NODE("Pad", ["c", "none"], ["p"]), NODE("Relu", ["p"], ["y"])]
     tensors = (W, constant("none", [0] * 8))

@@ -6,6 +6,7 @@ import pytest
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.describe import totals
 from onnxlint.device import Device, WeightMemory, load_device
+from onnxlint.device_runtime import SmallShapes
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
@@ -204,12 +205,57 @@ def test_a_pipeline_starts_its_kernels_for_every_sample_and_hides_what_precedes_
 
 
 @pytest.mark.parametrize("batch", [1, 8])
-def test_the_result_of_a_convolution_may_be_gone_over_once_more_for_each_sample(batch: int) -> None:
-    model = read_model(example_model(POINTWISE), Settings())
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_the_result_of_a_convolution_with_a_bias_may_be_gone_over_once_more(batch: int, has_bias: bool) -> None:
+    text = POINTWISE.replace("w> {", "w, float[48] b> {").replace("(x, w)", "(x, w, b)") if has_bias else POINTWISE
+    model = read_model(example_model(text), Settings())
     plain = plain_device()
     again = msgspec.structs.replace(plain, fusion=msgspec.structs.replace(plain.fusion, second_pass=["Conv"]))
     once, twice = (Analysis(model.graph, target_for(device, batch_factor=batch)).total[0] for device in (plain, again))
-    assert twice - once == pytest.approx(batch * 2 * 4 * 48 * 100 / 1e9)
+    # a kernel of its own: its launch, once for the batch, and its bytes
+    assert twice - once == pytest.approx(10e-6 + batch * 2 * 4 * 48 * 100 / 1e9 if has_bias else 0.0)
+
+
+def aligned(**changes: object) -> Device:
+    plain = plain_device()
+    return plain_device(alignment=msgspec.structs.replace(plain.alignment, **changes))
+
+
+@pytest.mark.parametrize(("into", "out", "copied"), [(32, 48, 0), (36, 48, 36), (32, 45, 45), (36, 45, 81)])
+def test_unaligned_channels_may_be_padded_by_copies(into: int, out: int, copied: int) -> None:
+    text = POINTWISE.replace("32", str(into)).replace("48", str(out))
+    multiples = {"input_channels": 8, "output_channels": 8}
+    once, more = (analyze(text, aligned(**multiples, copies=copies)).total[0] for copies in (False, True))
+    assert more - once == pytest.approx(2 * 4 * copied * 100 / 1e9 + 10e-6 * ((into % 8 > 0) + (out % 8 > 0)))
+
+
+@pytest.mark.parametrize(("each", "factor"), [(4, 1), (6, 100), (8, 1)])
+def test_groups_of_odd_channels_may_be_slow(each: int, factor: int) -> None:
+    text = f"g (float[1,{2 * each},10,10] x) => (float[1,{2 * each},8,8] y) <float[{2 * each},{each},3,3] w> "
+    text += "{ y = Conv<group=2>(x, w) }"
+    slow = {"alignment": aligned(group_multiple=4, cliff_factor=1e5).alignment}
+    plain, cliff = (analyze(text, plain_device(**changes)).total[0] for changes in ({}, slow))
+    assert (cliff > factor * plain / 2) if factor > 1 else cliff == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic", "nearest"])
+def test_pixels_may_be_the_only_parallelism_of_a_resize(mode: str) -> None:
+    text = (
+        "g (float[2,64,8,8] x) => (float[2,64,16,16] y) <float[4] s = {1, 1, 2, 2}> "
+        f'{{ y = Resize<mode="{mode}", coordinate_transformation_mode="half_pixel">(x, , s) }}'
+    )
+    plain = plain_device()
+    one = msgspec.structs.replace(plain.attainable.sets[0], bandwidth_gb_per_s=1e6, vector_gops=1.0)
+    shaped = msgspec.structs.replace(one, shapes={"vector": SmallShapes(half_positions=256.0 * 9)})
+    found = []
+    for chosen, batch in ((one, 1), (shaped, 1), (shaped, 4)):
+        device = plain_device(attainable=msgspec.structs.replace(plain.attainable, sets=[chosen]))
+        model = read_model(example_model(text), Settings())
+        found.append(Analysis(model.graph, target_for(device, batch_factor=batch)).total[0] - 10e-6)
+    slower = 1 if mode == "nearest" else 10
+    # the batch is looped over, too
+    assert found[1] == pytest.approx(slower * found[0])
+    assert found[2] == pytest.approx(4 * found[1])
 
 
 def test_weights_may_be_laid_out_anew_at_every_run_once_for_a_batch() -> None:
@@ -219,3 +265,20 @@ def test_weights_may_be_laid_out_anew_at_every_run_once_for_a_batch() -> None:
     for batch in (1, 8):
         once, twice = (Analysis(model.graph, target_for(one, batch_factor=batch)).total[0] for one in (plain, again))
         assert twice - once == pytest.approx(2 * 4 * 48 * 32 / 1e9)
+
+
+def test_channels_last_images_are_resized_by_channel_too() -> None:
+    resize = 'Resize<mode="linear", coordinate_transformation_mode="half_pixel">(i, , s)'
+    text = (
+        "g (float[1,64,8,8] x) => (float[1,64,16,16] y) <float[4] s = {1, 1, 2, 2}, int64[4] d = {1, 64, 8, 8}> "
+        f"{{ i = Relu(x) y = {resize} }}"
+    )
+    plain = plain_device()
+    one = msgspec.structs.replace(plain.attainable.sets[0], shapes={"vector": SmallShapes(half_positions=1e6)})
+    attainable = msgspec.structs.replace(plain.attainable, sets=[one])
+    fusion = msgspec.structs.replace(plain.fusion, channels_last=True, chains=False)
+    planar, last = plain_device(attainable=attainable), plain_device(attainable=attainable, fusion=fusion)
+    reshaped = text.replace("i = Relu(x)", "r = Reshape(x, d) i = Relu(r)")
+    slow, fast, slow_again = (analyze(t, d).times[-1][0] for t, d in ((text, planar), (text, last), (reshaped, last)))
+    assert slow_again == pytest.approx(slow)
+    assert fast < slow / 4

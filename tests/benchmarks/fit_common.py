@@ -31,7 +31,7 @@ from zoo import build  # noqa: E402
 from onnxlint.analysis import Analysis, target_for  # noqa: E402
 from onnxlint.describe import ReadModel  # noqa: E402
 from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
-from onnxlint.device_runtime import KernelClass, SmallShapes  # noqa: E402
+from onnxlint.device_runtime import KERNEL_CLASSES, KernelClass, SmallShapes  # noqa: E402
 from onnxlint.engine import read_model  # noqa: E402
 from onnxlint.latency import Load, Machine  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
@@ -166,8 +166,10 @@ PLAIN = (
 )
 
 
-# Sizes at which dense and grouped convolutions run at half their rate, one figure for all of these classes.
+# Sizes at which dense and grouped convolutions run at half their rate, one figure for all of these classes;
+# `CLASS.half_…` and `CLASS.overhead_us` are one class's own.
 HALVES = ("half_outputs", "half_depth", "half_positions")
+OWN = (*HALVES, "overhead_us")
 SHAPED: tuple[KernelClass, ...] = ("conv", "conv3x3", "pointwise", "grouped")
 
 
@@ -202,6 +204,10 @@ class Parameters:
         figures: dict[str, Any] = {name: float(f"{value:.{digits}g}") for name, value in written.items()}
         halves = {name: float(f"{drawn[name]:.{digits}g}") for name in HALVES if name in drawn}
         shapes = {name: SmallShapes(**halves) for name in SHAPED} if halves else {}
+        for kind in KERNEL_CLASSES:
+            own = {h: float(f"{drawn[f'{kind}.{h}']:.{digits}g}") for h in OWN if f"{kind}.{h}" in drawn}
+            if own:
+                shapes[kind] = msgspec.structs.replace(shapes.get(kind, SmallShapes()), **own)
         return ParameterSet(**figures, shapes=shapes)
 
 
