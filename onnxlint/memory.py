@@ -13,6 +13,7 @@ from onnxlint.operators import ELEMENTWISE, VIEWS
 
 Step = tuple[Node, ...]
 _READY = 64
+_SHARING = VIEWS | {"DequantizeLinear"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class _Schedule:
         self.graph, self.costs, self.steps = graph, costs, steps
         self.owner: dict[str, str] = {}
         for node in graph.compute_nodes:
-            if node.inputs and node.outputs and self.is_view(node):
+            if node.op_type in _SHARING and node.inputs and node.outputs and self.is_view(node):
                 self.owner[node.outputs[0]] = self.held(node.inputs[0])
         self.last: dict[str, int] = {}
         for index, step in enumerate(steps):
@@ -95,7 +96,8 @@ class _Schedule:
         return self.owner.get(name, name)
 
     def bytes(self, name: str) -> int:
-        return self.costs.bytes(name, self.costs.size(name)[0])
+        elements, bits = self.costs.size(name)
+        return (elements * bits + 7) // 8
 
     def peak(self) -> tuple[int, int]:
         """The most bytes alive at once, and the step at which they are."""
@@ -121,7 +123,7 @@ class _Schedule:
         now = sum(alive.values())
         for index, step in enumerate(self.steps):
             dying = [name for name in expiring.get(index, ()) if name in alive]
-            most = max([now, *(now + self.inside(node) for node in step if node.is_control_flow)])
+            most = max([now, *[now + self.inside(node) for node in step if node.is_control_flow]])
             spare = self.overwritable(step, dying) if dying else []
             for name in self.written(step):
                 alive[name] = size = self.bytes(name)
@@ -170,17 +172,20 @@ class _Schedule:
         freed = {self.held(name) for name in reads}
         return written - sum(self.bytes(held) for held in freed if left[held] == 1 and held not in kept)
 
-    def written(self, step: Step) -> Iterator[str]:
+    def written(self, step: Step) -> list[str]:
         """What the step leaves in memory of its own."""
-        for name in (*self.costs.leaving(step), *(name for n in step if n.is_control_flow for name in n.outputs)):
-            if name in self.last and name not in self.owner:
-                yield name
+        names = self.costs.leaving(step)
+        for node in step:
+            if node.is_control_flow:
+                names += node.outputs
+        return [name for name in names if name in self.last and name not in self.owner]
 
     def overwritable(self, step: Step, dying: Sequence[str]) -> list[str]:
         """Those of the dying values that the step reads only element by element."""
-        whole = {
-            self.held(name) for node in step if node.op_type not in ELEMENTWISE or node.domain for name in node.reads
-        }
+        whole: set[str] = set()
+        for node in step:
+            if node.op_type not in ELEMENTWISE or node.domain:
+                whole.update(map(self.held, node.reads))
         return [name for name in dying if name not in whole]
 
     def inside(self, node: Node) -> int:
