@@ -48,7 +48,7 @@ def summary(output: Path, calibration: Calibration) -> str:
     """What was written, and how far it can be trusted."""
     error = calibration.held_out_error if calibration.held_out_error is not None else calibration.fit_error
     lines = [
-        f"{output}: {calibration.machine}, {calibration.runtime}, {calibration.provider}, "
+        f"{printable(str(output))}: {calibration.machine}, {calibration.runtime}, {calibration.provider}, "
         f"{calibration.threads} {'thread' if calibration.threads == 1 else 'threads'}",
         f"median error {100 * error:.1f} % on {calibration.held_out} networks that were not used "
         f"({100 * calibration.fit_error:.1f} % on {calibration.benchmarks} benchmarks)",

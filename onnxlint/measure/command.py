@@ -18,6 +18,7 @@ from onnxlint.load import LoadError, load
 from onnxlint.measure.apart import measure_apart
 from onnxlint.measure.compare import KernelTime, Measured
 from onnxlint.measure.scatter import scatter
+from onnxlint.output.json import harmless
 from onnxlint.settings import Settings
 from onnxlint.text import printable
 from onnxlint.timelimit import TimeUp, within
@@ -81,12 +82,12 @@ def as_json(path: str, found: Measured) -> str:
     """All of it, kernels worst first; times in seconds."""
     record = {
         "schema_version": 1,
-        "model": path,
+        "model": path.encode("utf-8", "backslashreplace").decode(),
         **{field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.name != "kernels"},
         "ratio": found.predicted_s / found.measured_s,
         "kernels": [dataclasses.asdict(kernel) for kernel in worst_first(found.kernels)],
     }
-    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n"
+    return harmless(msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
 
 
 def as_table(path: str, found: Measured, top: int) -> str:

@@ -6,6 +6,7 @@
 # ruff: noqa: E501
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -21,8 +22,8 @@ from onnx import TensorProto, helper
 
 _FEW_BYTES = 300
 _LONGEST_RACE_S = 20.0
-OVER = "over"
-"""A file beside the folder of a case: its process has ended."""
+_MEANWHILE = "meanwhile"
+"""A file beside the folder of a case: the number of the process that changes files in it."""
 Made = Callable[[Path], list[str]]
 
 
@@ -489,6 +490,14 @@ def races() -> None:
             put(f, "kept.toml", profile), put(f, "p.toml", profile), _meanwhile(f, s), [written(f), "-d", "p.toml"])[3])  # fmt: skip
 
 
+def stop_meanwhile(folder: Path) -> None:
+    """End the process that changes the case's files, if there is one."""
+    at = folder.parent / _MEANWHILE
+    if at.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(at.read_text()), signal.SIGKILL)
+
+
 def _append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -496,15 +505,18 @@ def _append(path: Path, data: bytes) -> None:
 
 def _meanwhile(folder: Path, step: Callable[[Path, random.Random], None]) -> None:
     """Take the step again and again in a process of its own, as long as the folder is there."""
-    if os.fork():
-        os.wait()
+    first = os.fork()
+    if first:
+        os.waitpid(first, 0)
         return
-    if os.fork():
+    second = os.fork()
+    if second:
+        (folder.parent / _MEANWHILE).write_text(str(second))
         os._exit(0)
     signal.alarm(int(_LONGEST_RACE_S))
     rng = random.Random(1)
     until = time.monotonic() + _LONGEST_RACE_S
-    while time.monotonic() < until and folder.is_dir() and not (folder.parent / OVER).exists():
+    while time.monotonic() < until and folder.is_dir():
         try:
             step(folder, rng)
         except OSError:
