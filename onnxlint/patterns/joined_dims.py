@@ -1,4 +1,4 @@
-"""Transposes of many dims between two views, with the dims joined that move together: windows, patches."""
+"""Transposes of many dims between two views, in fewer: dims that move together joined, blocks swapped one by one."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.tensor import INT64, TensorType
 
+Step = tuple[tuple[int, ...], tuple[int, ...]]
+_MAX_GROUPS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Reshape, Transpose, Reshape; the same as a Transpose of `shape` by `perm`."""
+    """Reshape, Transpose, Reshape; the same as a Transpose by each of `steps`, its dims and their order.
 
-    nodes: tuple[Node, Node, Node]
-    shape: tuple[int, ...]
-    perm: tuple[int, ...]
+    Without a last Reshape `output` is what the Transpose writes: its rows are read as rows, in whatever dims.
+    """
+
+    nodes: tuple[Node, ...]
+    steps: tuple[Step, ...]
+    output: str
 
 
-def joined_dims(graph: Graph, limit: int) -> Iterator[Joined]:
-    """Every such Transpose of more than `limit` dims that moves no more than `limit` once they are joined."""
+def joined_dims(graph: Graph, limit: int, rows: frozenset[str] = frozenset()) -> Iterator[Joined]:
+    """Every such Transpose of more than `limit` dims; what reads the values of `rows` reads them by rows."""
     for node in graph.compute_nodes:
         known = graph.type_of(node.inputs[0]) if node.op_type == "Transpose" and not node.domain else None
         if known is None or not known.is_known or len(known.dims) <= limit:
             continue
         first, last = graph.producer(node.inputs[0]), only_reader(graph, node.outputs[0])
-        if first is None or last is None or first.op_type not in VIEWS or last.op_type not in VIEWS:
+        is_row = node.outputs[0] in rows
+        if first is None or first.op_type not in VIEWS or only_reader(graph, first.outputs[0]) is not node:
             continue
-        if only_reader(graph, first.outputs[0]) is not node or not graph.type_of(last.outputs[0]).is_known:
+        if not is_row and (last is None or last.op_type not in VIEWS):
+            continue
+        end = node if is_row or last is None else last
+        if not graph.type_of(end.outputs[0]).is_known:
             continue
         perm = [int(axis) for axis in node.attr("perm") or reversed(range(len(known.dims)))]
         groups: list[list[int]] = []
@@ -41,28 +51,64 @@ def joined_dims(graph: Graph, limit: int) -> Iterator[Joined]:
                 groups[-1].append(axis)
             else:
                 groups.append([axis])
-        order = sorted(range(len(groups)), key=lambda index: groups[index][0])
-        if not 1 < len(groups) <= limit:
+        if len(groups) > _MAX_GROUPS:
             continue
-        shape = tuple(math.prod(known.dims[axis] for axis in groups[index]) for index in order)
-        yield Joined((first, node, last), shape, tuple(order.index(index) for index in range(len(groups))))
+        sizes = [math.prod(known.dims[axis] for axis in group) for group in groups]
+        steps = tuple(_steps([group[0] for group in groups], sizes, limit))
+        yield Joined((first, node) if end is node else (first, node, end), steps, end.outputs[0])
+
+
+def _steps(heads: list[int], sizes: list[int], limit: int) -> Iterator[Step]:
+    """Transposes of at most `limit` dims that bring the groups, in the source's order by their heads, into theirs."""
+    wanted = sorted(range(len(heads)), key=lambda index: heads[index])
+    if len(heads) <= limit:
+        if len(heads) > 1:
+            yield tuple(sizes[index] for index in wanted), tuple(wanted.index(index) for index in range(len(heads)))
+        return
+    now = wanted
+    for place in range(len(now)):
+        at = now.index(place)
+        if at == place:
+            continue
+        end = at + 1
+        while end < len(now) and now[end] == now[end - 1] + 1:
+            end += 1
+        blocks = [now[:place], now[place:at], now[at:end], now[end:]]
+        yield tuple(math.prod(sizes[index] for index in block) for block in blocks), (0, 2, 1, 3)
+        now = [*blocks[0], *blocks[2], *blocks[1], *blocks[3]]
 
 
 def joined_edits(graph: Graph, found: Joined, rank: int = 4) -> tuple[Edit, ...]:
-    """The Transpose in fewer dims (ones put in front up to `rank`) between two Reshapes. Exact."""
-    first, transpose, last = found.nodes
-    lead = rank - len(found.shape)
-    shape = (1,) * lead + found.shape
-    perm = [*range(lead), *(axis + lead for axis in found.perm)]
-    dtype, out = graph.type_of(transpose.inputs[0]).dtype, last.outputs[0]
-    names = {word: f"{transpose.outputs[0]}/{word}" for word in ("to", "joined", "moved", "back")}
+    """The Transposes in fewer dims (ones put in front up to `rank`), each behind a Reshape, and one at the end. Exact.
+
+    The result has the dims that it had, unless nothing but rows is read of it.
+    """
+    name, dtype = found.nodes[1].outputs[0], graph.type_of(found.nodes[1].inputs[0]).dtype
+    edits: list[Edit] = [Remove(node.key) for node in found.nodes]
+    value = found.nodes[0].inputs[0]
+    for index, (sizes, order) in enumerate(found.steps):
+        lead = rank - len(sizes)
+        shape = (1,) * lead + sizes
+        perm = [*range(lead), *(axis + lead for axis in order)]
+        names = {word: f"{name}/{word}{index}" for word in ("to", "joined", "moved")}
+        edits += [
+            Declare(names["to"], TensorType(INT64, (rank,)), is_weight=True),
+            Declare(names["joined"], TensorType(dtype, shape)),
+            Declare(names["moved"], TensorType(dtype, tuple(shape[axis] for axis in perm))),
+            Insert("Reshape", (value, names["to"]), (names["joined"],)),
+            Insert("Transpose", (names["joined"],), (names["moved"],), (("perm", perm),)),
+        ]
+        value = names["moved"]
+    known, back = graph.type_of(found.output), f"{name}/back"
+    dims = known.dims if len(found.nodes) > 2 else row_dims(known.dims, rank)
     return (
-        *(Remove(node.key) for node in found.nodes),
-        Declare(names["to"], TensorType(INT64, (rank,)), is_weight=True),
-        Declare(names["back"], TensorType(INT64, (len(graph.type_of(out).dims),)), is_weight=True),
-        Declare(names["joined"], TensorType(dtype, shape)),
-        Declare(names["moved"], TensorType(dtype, tuple(shape[axis] for axis in perm))),
-        Insert("Reshape", (first.inputs[0], names["to"]), (names["joined"],)),
-        Insert("Transpose", (names["joined"],), (names["moved"],), (("perm", perm),)),
-        Insert("Reshape", (names["moved"], names["back"]), (out,)),
+        *edits,
+        Declare(back, TensorType(INT64, (len(dims),)), is_weight=True),
+        Declare(found.output, TensorType(known.dtype, dims)),
+        Insert("Reshape", (value, back), (found.output,)),
     )
+
+
+def row_dims(dims: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """All dims but the last joined, ones in front."""
+    return (1,) * (rank - 2) + (math.prod(dims[:-1]), dims[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ from onnxlint.tensor import INT64, TensorType
 class PackedHeads:
     """`source` [N, T, parts·heads·d] cut into `parts` of 4-D; `perm` orders each part's [N, T, heads, d].
 
-    `is_outer` tells that the parts lie one behind the other in the source's last dim (else they alternate by head,
-    and the product's columns must be reordered first).
+    `is_outer` tells that the parts lie one behind the other in the source's channels (else they alternate by head, and
+    the product's columns must be reordered first). `axis` is that of the channels; `has_batch`: the parts have a batch
+    of one in front of `shape`.
     """
 
     nodes: tuple[Node, ...]
@@ -26,6 +28,8 @@ class PackedHeads:
     shape: tuple[int, ...]
     perm: tuple[int, ...]
     is_outer: bool
+    axis: int = -1
+    has_batch: bool = False
 
 
 def packed_heads(graph: Graph) -> Iterator[PackedHeads]:
@@ -37,67 +41,90 @@ def packed_heads(graph: Graph) -> Iterator[PackedHeads]:
                 yield found
 
 
-def four_dimensional(graph: Graph, packed: PackedHeads) -> list[Edit]:
-    """The same in 4-D: the last axis split first, then a Reshape and a Transpose for each part. Exact."""
-    known = graph.type_of(packed.source)
-    width = known.dims[-1] // len(packed.parts)
+def four_dimensional(graph: Graph, packed: PackedHeads, source: TensorType | None = None) -> list[Edit]:
+    """The same in 4-D: the channels split first, then a Reshape and a Transpose for each part. Exact.
+
+    `source` is the type that the source has by then; the parts lose a batch of one in front.
+    """
+    known = source or graph.type_of(packed.source)
+    axis = packed.axis % len(known.dims)
+    cut_dims = tuple(size // len(packed.parts) if at == axis else size for at, size in enumerate(known.dims))
     edits: list[Edit] = [Remove(node.key) for node in packed.nodes]
     sizes, shape = f"{packed.source}/sizes", f"{packed.source}/heads"
     edits.append(Declare(sizes, TensorType(INT64, (len(packed.parts),)), is_weight=True))
     edits.append(Declare(shape, TensorType(INT64, (4,)), is_weight=True))
     cut = tuple(f"{part}/flat" for part in packed.parts)
-    edits.append(Insert("Split", (packed.source, sizes), cut, (("axis", len(known.dims) - 1),)))
+    edits.append(Insert("Split", (packed.source, sizes), cut, (("axis", axis),)))
     for part, flat in zip(packed.parts, cut, strict=True):
         apart = f"{part}/apart"
-        edits.append(Declare(flat, TensorType(known.dtype, (*known.dims[:-1], width))))
+        edits.append(Declare(flat, TensorType(known.dtype, cut_dims)))
         edits.append(Declare(apart, TensorType(known.dtype, packed.shape)))
         edits.append(Insert("Reshape", (flat, shape), (apart,)))
         edits.append(Insert("Transpose", (apart,), (part,), (("perm", list(packed.perm)),)))
+        if packed.has_batch:
+            edits.append(Declare(part, TensorType(known.dtype, tuple(packed.shape[place] for place in packed.perm))))
     return edits
 
 
 def _starting_at(graph: Graph, reshape: Node) -> PackedHeads | None:
     source, unpacked = graph.type_of(reshape.inputs[0]), graph.type_of(reshape.outputs[0])
-    if source.rank not in (2, 3) or not source.is_known or not unpacked.is_known or unpacked.rank != 5:
-        return None
-    dims = unpacked.dims
-    if dims[2] * dims[3] * dims[4] != source.dims[-1] or dims[0] * dims[1] * source.dims[-1] != source.elements:
+    if not source.is_known or not unpacked.is_known or unpacked.rank not in (5, 6) or 0 in unpacked.dims:
         return None
     transpose = only_reader(graph, reshape.outputs[0])
     if transpose is None or transpose.op_type != "Transpose":
         return None
-    perm = [int(axis) for axis in transpose.attr("perm") or (4, 3, 2, 1, 0)]
-    for packed in (2, 3):
-        cut = _parts(graph, transpose.outputs[0], perm.index(packed), dims[packed])
-        if cut is not None:
-            nodes, parts = cut
-            kept = [axis for axis in perm if axis != packed]
-            order = tuple(axis - (axis > packed) for axis in kept)
-            shape = tuple(size for axis, size in enumerate(dims) if axis != packed)
-            return PackedHeads((reshape, transpose, *nodes), reshape.inputs[0], parts, shape, order, packed == 2)
+    perm = [int(axis) for axis in transpose.attr("perm") or reversed(range(len(unpacked.dims)))]
+    dims, batch = unpacked.dims, int(unpacked.rank == 6)
+    if sorted(perm) != list(range(len(dims))) or (batch and dims[0] != 1):
+        return None
+    packings: tuple[int, ...]
+    if _is_by_channels(source.dims, dims):
+        packings, channels = (1,), 1
+    elif dims[-1] * dims[-2] * dims[-3] == source.dims[-1]:
+        packings, channels = (len(dims) - 3, len(dims) - 2), -1
+    else:
+        return None
+    for packed in packings:
+        cut = _parts(graph, transpose.outputs[0], perm.index(packed), dims[packed], len(dims))
+        kept = [axis for axis in perm if axis != packed]
+        if cut is None or (batch and kept[0] != 0):
+            continue
+        nodes, parts = cut
+        order = tuple(axis - (axis > packed) - batch for axis in kept[batch:])
+        shape = tuple(size for axis, size in enumerate(dims) if axis != packed)[batch:]
+        is_outer = packed == packings[0]
+        return PackedHeads(
+            (reshape, transpose, *nodes), reshape.inputs[0], parts, shape, order, is_outer, channels, bool(batch)
+        )
     return None
 
 
-def _parts(graph: Graph, value: str, axis: int, count: int) -> tuple[list[Node], tuple[str, ...]] | None:
+def _is_by_channels(source: tuple[int, ...], unpacked: tuple[int, ...]) -> bool:
+    """A map's channels as parts, heads and their width, its positions as one dim."""
+    is_map = len(source) in (3, 4) and len(unpacked) == 5
+    return is_map and source[0] == unpacked[0] and math.prod(unpacked[1:4]) == source[1] != source[-1]
+
+
+def _parts(graph: Graph, value: str, axis: int, count: int, rank: int) -> tuple[list[Node], tuple[str, ...]] | None:
     """The nodes that take `count` parts of one along `axis`, and the parts without that axis."""
     readers = graph.readers(value)
     if not 2 <= count <= 4 or not readers or value in graph.is_output:
         return None
     if len(readers) == 1 and readers[0].op_type == "Split":
         split = readers[0]
-        if int(split.attr("axis", 0)) % 5 != axis or len(split.outputs) != count:
+        if int(split.attr("axis", 0)) % rank != axis or len(split.outputs) != count:
             return None
         squeezed = [only_reader(graph, name) for name in split.outputs]
         nodes = [node for node in squeezed if node is not None and node.op_type in ("Squeeze", "Reshape")]
-        if len(nodes) < count or any(graph.type_of(node.outputs[0]).rank != 4 for node in nodes):
+        if len(nodes) < count or any(graph.type_of(node.outputs[0]).rank != rank - 1 for node in nodes):
             return None
         return [split, *nodes], tuple(node.outputs[0] for node in nodes)
     if all(reader.op_type == "Slice" for reader in readers):
-        return _sliced_parts(graph, readers, axis, count)
+        return _sliced_parts(graph, readers, axis, count, rank)
     found: dict[int, Node] = {}
     for reader in readers:
         index = graph.values.get(reader.inputs[1]) if reader.op_type == "Gather" else None
-        if index is None or index.ndim or int(reader.attr("axis", 0)) % 5 != axis:
+        if index is None or index.ndim or int(reader.attr("axis", 0)) % rank != axis:
             return None
         found[int(index) % count] = reader
     if len(found) != len(readers) or len(found) != count:
@@ -107,7 +134,7 @@ def _parts(graph: Graph, value: str, axis: int, count: int) -> tuple[list[Node],
 
 
 def _sliced_parts(
-    graph: Graph, slices: Sequence[Node], axis: int, count: int
+    graph: Graph, slices: Sequence[Node], axis: int, count: int, rank: int
 ) -> tuple[list[Node], tuple[str, ...]] | None:
     """The same by a Slice of one place and a Squeeze for each part."""
     found: dict[int, tuple[Node, Node]] = {}
@@ -116,7 +143,7 @@ def _sliced_parts(
         squeeze = only_reader(graph, reader.outputs[0])
         if taken is None or taken[1].size != 1 or squeeze is None or squeeze.op_type not in ("Squeeze", "Reshape"):
             return None
-        if graph.type_of(squeeze.outputs[0]).rank != 4:
+        if graph.type_of(squeeze.outputs[0]).rank != rank - 1:
             return None
         found[int(taken[1][0])] = (reader, squeeze)
     if sorted(found) != list(range(count)) or len(slices) != count:

@@ -13,7 +13,8 @@ cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
 ## How to fix
 Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of
-[N, H/w, w, W/w, w, C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped. LRN that an export spelled
+[N, H/w, w, W/w, w, C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two.
+Attention in windows behind a batch of one (Twins, NesT) is the same without it. LRN that an export spelled
 out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs every operator
 that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
 Silent on devices without a limit, and where the operator does not run there at any rank.
@@ -23,15 +24,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from onnxlint.finding import Finding, Fix
-from onnxlint.graph import Node
+from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.gains import bearable
+from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_shuffle import channel_shuffles
-from onnxlint.patterns.joined_dims import joined_dims, joined_edits
+from onnxlint.patterns.joined_dims import joined_dims, joined_edits, row_dims
+from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import exceeds_rank
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.tensor import TensorType
 
 RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
 
@@ -45,7 +50,21 @@ def check(ctx: Context) -> Iterator[Finding]:
     for shuffle in channel_shuffles(ctx.graph):
         for node in shuffle.nodes:
             high.pop(node.key, None)
+    lowered = _lowered(ctx, limit)
+    own = [high.pop(key) for key in lowered.keys if key in high]
+    if own:
+        yield _finding(
+            ctx,
+            own,
+            len(own),
+            f"windows in up to {max(_rank(ctx, node) for node in own)}-D in {_places(len(own))}: {name} holds at most "
+            f"{limit}-D",
+            "Leave out the batch of one, multiply by rows, split packed heads on their last axis first:\n"
+            f"{limit}-D throughout. Exact: no retraining.",
+            Fix(f"without the batch of one: {limit}-D in {_places(len(own))}", "exact", lowered.edits),
+        )
     packings = [found for found in packed_heads(ctx.graph) if any(node.key in high for node in found.nodes)]
+    packings = [found for found in packings if not found.has_batch]
     packed = [high.pop(node.key) for found in packings for node in found.nodes if node.key in high]
     if packed:
         first = packings[0]
@@ -57,9 +76,9 @@ def check(ctx: Context) -> Iterator[Finding]:
             packed,
             len(packings),
             f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
-            f"Split {_x(width)} in {len(first.parts)} on the last axis{columns}, then each part\n"
+            f"Split {_x(width)} in {len(first.parts)} on axis {first.axis}{columns}, then each part\n"
             f"to {_x(first.shape)}, transposed by {first.perm}. Exact: no retraining.",
-            Fix(f"split the packed heads on their last axis first: 4-D in {_places(len(packings))}", "exact", edits),
+            Fix(f"split the packed heads on their channels first: 4-D in {_places(len(packings))}", "exact", edits),
         )
     lrns = [found for found in spelled_lrns(ctx.graph) if any(node.key in high for node in found.nodes)]
     if lrns:
@@ -80,13 +99,16 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes = [high.pop(node.key) for found in windows for node in found.nodes if node.key in high]
         edits = tuple(edit for found in windows for edit in joined_edits(ctx.graph, found, limit))
         dims = len(ctx.graph.type_of(windows[0].nodes[1].inputs[0]).dims)
+        steps = max((found.steps for found in windows), key=len)
+        told = (
+            " and then ".join(f"{_x(sizes)} transposed by {order}" for sizes, order in steps[:2]) or "a Reshape alone"
+        )
         yield _finding(
             ctx,
             nodes,
             len(windows),
             f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
-            f"Join the dims that move together: {_x(windows[0].shape)} transposed by {windows[0].perm}, and so on.\n"
-            "Exact: no retraining.",
+            f"Join the dims that move together: {told}, and so on.\nExact: no retraining.",
             Fix(f"the dims that move together joined: {limit}-D in {_places(len(windows))}", "exact", edits),
         )
     if high:
@@ -96,9 +118,50 @@ def check(ctx: Context) -> Iterator[Finding]:
         yield _finding(ctx, nodes, len(nodes), message, "", None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lowered:
+    keys: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+def _lowered(ctx: Context, limit: int) -> _Lowered:
+    """Windows whose batch of one is left out and whose rows are multiplied as such, with the packings between."""
+    graph = ctx.graph
+    rows = by_rows(graph, limit)
+    cut = [found for found in joined_dims(graph, limit, rows) if found.output in rows]
+    if {name for name in rows if _is_turned(graph, name)} != {found.output for found in cut}:
+        rows, cut = frozenset(), []
+    packings = [found for found in packed_heads(graph) if found.has_batch]
+    batch = without_batch(graph, limit, frozenset(part for found in packings for part in found.parts))
+    packings = [found for found in packings if batch.issuperset(found.parts)]
+    kept = frozenset(part for found in packings for part in found.parts)
+    batch = without_batch(graph, limit, kept)
+    if not batch.issuperset(kept):
+        return _Lowered((), ())
+    back = [one for one in joined_dims(graph, limit) if one.nodes[0].inputs[0] in batch]
+    gone = {node.key for one in (*cut, *back) for node in one.nodes} | {n.key for one in packings for n in one.nodes}
+    edits: list[Edit] = [edit for one in (*cut, *back) for edit in joined_edits(graph, one, limit)]
+    edits += rows_edits(graph, rows - {one.output for one in cut}, limit, gone)
+    for packing in packings:
+        known = graph.type_of(packing.source)
+        by_row = TensorType(known.dtype, row_dims(known.dims, limit)) if packing.source in rows else None
+        edits += four_dimensional(graph, packing, by_row)
+    edits += batch_edits(graph, batch - kept, gone)
+    touched = [node for one in (*cut, *back) for node in one.nodes] + [node for one in packings for node in one.nodes]
+    touched += [
+        n for n in graph.compute_nodes if any(name in rows or name in batch for name in (*n.inputs, *n.outputs))
+    ]
+    return _Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits))
+
+
+def _is_turned(graph: Graph, name: str) -> bool:
+    writer = graph.producer(name)
+    return writer is not None and writer.op_type == "Transpose"
+
+
 def _finding(ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None) -> Finding:
     """The fix with its advice only where the device runs it."""
-    runs = fix is not None and ctx.runs(fix.edits)
+    runs = fix is not None and ctx.runs(fix.edits) and bool(bearable(ctx.analysis, [fix]))
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
     return Finding(

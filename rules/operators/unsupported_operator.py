@@ -133,6 +133,7 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
         found[sliced.rewrite.title] = [sliced.rewrite]
     keys = {node.key for node in nodes}
     packings = [one for one in packed_heads(ctx.graph) if any(node.key in keys for node in one.nodes)]
+    packings = [one for one in packings if not one.has_batch]
     if packings:
         edits = tuple(edit for one in packings for edit in four_dimensional(ctx.graph, one))
         if ctx.runs(edits):

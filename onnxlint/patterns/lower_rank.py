@@ -1,0 +1,142 @@
+"""Values of too many dims whose operators work in fewer as well: by rows, or without the batch of one in front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.graph import Graph, Node
+from onnxlint.operators import ELEMENTWISE
+from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.joined_dims import row_dims
+from onnxlint.patterns.walk import data_inputs
+from onnxlint.tensor import INT64, TensorType
+
+
+def by_rows(graph: Graph, limit: int) -> frozenset[str]:
+    """Values of more than `limit` dims that products with a matrix and what is the same for every row write or read.
+
+    A Transpose behind a view may write them.
+    """
+
+    def is_written(node: Node) -> bool:
+        before = graph.producer(node.inputs[0]) if node.op_type == "Transpose" else None
+        return before is not None and before.op_type in VIEWS
+
+    values = _high_values(graph, limit)
+    found = _closed(graph, limit, values, lambda node: _is_by_rows(graph, node), lambda _, node: is_written(node))
+    return frozenset(name for name in found if any(_is_by_rows(graph, node) for node in _around(graph, name)))
+
+
+def without_batch(graph: Graph, limit: int, parts: frozenset[str]) -> frozenset[str]:
+    """Values of one dim too many whose first is 1, and whose operators leave it alone; others write `parts`."""
+    values = {
+        name
+        for name in _high_values(graph, limit)
+        if graph.type_of(name).rank == limit + 1 and graph.type_of(name).dims[0] == 1
+    }
+    found = _closed(graph, limit, values, lambda node: _leaves_first(graph, node), lambda name, _: name in parts)
+    computing = {n.op_type for name in found for n in _around(graph, name)} - VIEWS - {"Transpose"}
+    return found if computing else frozenset()
+
+
+def _around(graph: Graph, name: str) -> list[Node]:
+    """Who writes the value, and who reads it."""
+    writer = graph.producer(name)
+    return [*([writer] if writer is not None else []), *graph.readers(name)]
+
+
+def rows_edits(graph: Graph, values: Collection[str], rank: int, gone: Collection[str]) -> Iterator[Edit]:
+    """The values with all dims joined but the last; `gone` are the keys of nodes that other edits take out."""
+    for name in sorted(values):
+        known = graph.type_of(name)
+        yield Declare(name, TensorType(known.dtype, row_dims(known.dims, rank)))
+    yield from _views(graph, values, {name: row_dims(graph.type_of(name).dims, rank) for name in values}, gone)
+
+
+def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) -> Iterator[Edit]:
+    """The values, and the constants beside them, without their first dim; transpositions follow."""
+    for name in sorted(values):
+        known = graph.type_of(name)
+        yield Declare(name, TensorType(known.dtype, known.dims[1:]))
+        node = graph.producer(name)
+        if node is None or node.key in gone or node.op_type in VIEWS:
+            continue
+        if node.op_type == "Transpose":
+            perm = [axis - 1 for axis in node.ints("perm") or ()][1:]
+            yield Remove(node.key)
+            yield Insert("Transpose", node.inputs, node.outputs, (("perm", perm),))
+        for constant in (one for one in node.inputs if one and graph.is_constant(one)):
+            held = graph.type_of(constant)
+            if held.rank == known.rank and held.is_known:
+                yield Declare(constant, TensorType(held.dtype, held.dims[1:]), is_weight=True)
+    yield from _views(graph, values, {name: graph.type_of(name).dims[1:] for name in values}, gone)
+
+
+def _views(
+    graph: Graph, values: Collection[str], dims: Mapping[str, tuple[int, ...]], gone: Collection[str]
+) -> Iterator[Edit]:
+    """A Reshape for every view that writes or reads one of the values."""
+    around = {node.key: node for name in sorted(values) for node in _around(graph, name)}
+    for node in around.values():
+        if node.op_type in VIEWS and node.key not in gone:
+            out = node.outputs[0]
+            wanted, shape = dims.get(out, graph.type_of(out).dims), f"{out}/dims"
+            yield Remove(node.key)
+            yield Declare(shape, TensorType(INT64, (len(wanted),)), is_weight=True)
+            yield Insert("Reshape", (node.inputs[0], shape), (out,))
+
+
+def _high_values(graph: Graph, limit: int) -> set[str]:
+    outputs = (name for node in graph.compute_nodes for name in node.outputs)
+    return {name for name in outputs if _is_high(graph, name, limit) and graph.type_of(name).is_known}
+
+
+def _closed(
+    graph: Graph,
+    limit: int,
+    values: set[str],
+    fits: Callable[[Node], bool],
+    is_written: Callable[[str, Node], bool],
+) -> frozenset[str]:
+    """The values that views and fitting nodes alone write and read, these with all their values of so many dims."""
+    pending = list(values)
+    while pending:
+        name = pending.pop()
+        writer = graph.producer(name)
+        if name not in values or writer is None:
+            continue
+        around = graph.readers(name) if is_written(name, writer) else [writer, *graph.readers(name)]
+        high = {n.key: [v for v in (*n.inputs, *n.outputs) if _is_high(graph, v, limit)] for n in around}
+        held = all(n.op_type in VIEWS or (fits(n) and values.issuperset(high[n.key])) for n in around)
+        if name in graph.is_output or not held:
+            values.discard(name)
+            pending += [other for found in high.values() for other in found if other in values]
+    return frozenset(values)
+
+
+def _is_high(graph: Graph, name: str, limit: int) -> bool:
+    return bool(name) and not graph.is_constant(name) and (graph.type_of(name).rank or 0) > limit
+
+
+def _is_by_rows(graph: Graph, node: Node) -> bool:
+    data = data_inputs(graph, node)
+    if node.domain or len(data) != 1 or len(node.outputs) != 1:
+        return False
+    if node.op_type == "MatMul":
+        return node.inputs[0] == data[0] and graph.type_of(node.inputs[1]).rank == 2
+    constants = [graph.type_of(name).rank for name in node.inputs if name and name != data[0]]
+    return node.op_type in ELEMENTWISE and all(rank is not None and rank <= 1 for rank in constants)
+
+
+def _leaves_first(graph: Graph, node: Node) -> bool:
+    if node.domain or len(node.outputs) != 1:
+        return False
+    rank = graph.type_of(node.outputs[0]).rank or 0
+    if node.op_type == "Transpose":
+        return (node.ints("perm") or [1])[0] == 0
+    if node.op_type == "Softmax":
+        return int(node.attr("axis", -1)) % rank == rank - 1 if rank else False
+    constants = [graph.type_of(name) for name in node.inputs if name and graph.is_constant(name)]
+    is_first = all((one.rank or 0) < rank or (one.is_known and one.dims[0] == 1) for one in constants)
+    return is_first and (node.op_type == "MatMul" or node.op_type in ELEMENTWISE)

@@ -1,0 +1,123 @@
+"""OPS003: every form in fewer dims that it calls exact computes the same, and none is above the limit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from edited import graph_of, same_outputs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.device import load_device
+from onnxlint.finding import Edit
+from onnxlint.graph import Graph
+from onnxlint.patterns.joined_dims import joined_dims, joined_edits
+from onnxlint.registry import find_rule, installed_rules
+from onnxlint.rule import Context
+from onnxlint.whatif import apply
+
+RULE = find_rule(installed_rules(), "OPS003")
+TARGET = target_for(load_device("rk3588"))
+
+TWINS = """twins (float[1,28,28,32] x) => (float[1,28,28,32] y)
+<float[32,96] w, float[96] b, float scale, float[1,16,1,49,49] mask, int64[6] cut = {1,4,7,4,7,32},
+ int64[6] heads = {1,16,49,3,2,16}, int64[3] each = {1,1,1}, int64[1] first = {0}, int64[6] whole = {1,4,4,7,7,32},
+ int64[4] map = {1,28,28,32}> {
+  c = Reshape (x, cut)
+  t = Transpose <perm = [0,1,3,2,4,5]> (c)
+  p = MatMul (t, w)
+  q = Add (b, p)
+  r = Reshape (q, heads)
+  u = Transpose <perm = [3,0,1,4,2,5]> (r)
+  s0, s1, s2 = Split <axis = 0> (u, each)
+  qs = Squeeze (s0, first)
+  ks = Squeeze (s1, first)
+  vs = Squeeze (s2, first)
+  m = Mul (qs, scale)
+  kt = Transpose <perm = [0,1,2,4,3]> (ks)
+  sc = MatMul (m, kt)
+  sm = Add (sc, mask)
+  pr = Softmax <axis = -1> (sm)
+  o = MatMul (pr, vs)
+  ot = Transpose <perm = [0,1,3,2,4]> (o)
+  f = Reshape (ot, whole)
+  g = Transpose <perm = [0,1,3,2,4,5]> (f)
+  y = Reshape (g, map)
+}"""
+GRID = """grid (float[1,28,28,32] x) => (float[49,4,4,32] y)
+<int64[6] cut = {1,4,7,4,7,32}, int64[4] back = {49,4,4,32}> {
+  c = Reshape (x, cut)
+  t = Transpose <perm = [0,2,4,1,3,5]> (c)
+  y = Reshape (t, back)
+}"""
+MAP = """packed (float[1,8,5,5] x) => (float[1,2,25,25] y)
+<float[24,8,1,1] w, int64[5] apart = {1,3,2,4,25}, int64[3] each = {1,1,1}, int64[1] first = {0}> {
+  p = Conv (x, w)
+  r = Reshape (p, apart)
+  t = Transpose <perm = [1,0,2,4,3]> (r)
+  a, b, c = Split <axis = 0> (t, each)
+  q = Squeeze (a, first)
+  k = Squeeze (b, first)
+  v = Squeeze (c, first)
+  kt = Transpose <perm = [0,1,3,2]> (k)
+  s = MatMul (q, kt)
+  o = MatMul (s, v)
+  ot = Transpose <perm = [0,1,3,2]> (o)
+  y = MatMul (o, ot)
+}"""
+
+
+def forms(graph: Graph) -> list[tuple[Edit, ...]]:
+    findings = list(RULE.check(Context(Analysis(graph, TARGET))))
+    assert findings
+    assert all(len(finding.fixes) == 1 and finding.fixes[0].safety == "exact" for finding in findings)
+    return [finding.fixes[0].edits for finding in findings]
+
+
+def weight(name: str, shape: tuple[int, ...], dtype: int) -> np.ndarray:
+    """The same numbers in the same order, whatever the dims."""
+    random = np.random.default_rng([1, *name.encode()])
+    return random.standard_normal(math.prod(shape)).astype(np.float32).reshape(shape)
+
+
+def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
+    after = apply(graph, edits)
+
+    def new(name: str, shape: tuple[int, ...], dtype: int) -> np.ndarray:
+        for node in after.compute_nodes:
+            outs = [after.type_of(out).dims for out in node.outputs]
+            if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Reshape":
+                return np.array(outs[0], np.int64)
+            if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Split":
+                return np.array([dims[node.attr("axis")] for dims in outs], np.int64)
+        return weight(name, shape, dtype)
+
+    assert same_outputs(graph, edits, weight, new)
+    return after
+
+
+@pytest.mark.parametrize("text", [TWINS, GRID, MAP])
+def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
+    graph = graph_of(text)
+    (edits,) = forms(graph)
+    after = assert_exact(graph, edits)
+    assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) <= 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(6)), st.lists(st.integers(1, 3), min_size=6, max_size=6))
+def test_any_permutation_of_six_dims_has_a_form(perm: list[int], dims: list[int]) -> None:
+    moved = [dims[axis] for axis in perm]
+    text = f"""any (float[{math.prod(dims)}] x) => (float[{math.prod(dims)}] y)
+    <int64[6] cut = {{{",".join(map(str, dims))}}}, int64[1] flat = {{{math.prod(dims)}}}> {{
+      c = Reshape (x, cut)
+      t = Transpose <perm = {list(perm)}> (c)
+      y = Reshape (t, flat)
+    }}"""
+    graph = graph_of(text)
+    assert graph.type_of("t").dims == tuple(moved)
+    (found,) = joined_dims(graph, 4)
+    assert_exact(graph, joined_edits(graph, found))
