@@ -37,16 +37,41 @@ def identity(dims: Sequence[int]) -> Layout:
 
 
 def moved(graph: Graph, node: Node, layout: Layout) -> Layout | None:
-    """The layout behind a view or Transpose; None for another operator or one that cuts an atom unevenly."""
+    """The layout behind a view, Transpose or Gather by steps; None for another, or one that cuts an atom unevenly."""
     if node.domain:
         return None
     if node.op_type == "Transpose":
         perm = node.attr("perm") or list(reversed(range(len(layout))))
         return tuple(layout[axis] for axis in perm) if sorted(perm) == list(range(len(layout))) else None
+    cut = cut_by_steps(graph, node)
+    if cut is not None:
+        axis, steps, count = cut
+        run = layout[axis]
+        if len(run) != 1 or run[0].size != steps * count:
+            return None
+        atom = run[0]
+        fine = (Atom(atom.axis, atom.stride, steps),) if steps > 1 else ()
+        coarse = (Atom(atom.axis, atom.stride * steps, count),) if count > 1 else ()
+        return (*layout[:axis], fine, coarse, *layout[axis + 1 :])
     out = graph.type_of(node.outputs[0])
     if node.op_type not in VIEWS or not out.is_known:
         return None
     return _regrouped([atom for run in layout for atom in run], out.dims)
+
+
+def cut_by_steps(graph: Graph, node: Node) -> tuple[int, int, int] | None:
+    """The axis that a Gather cuts in two, (steps, places), by indices a + steps·b (unfold); else None."""
+    index = graph.values.get(node.inputs[1]) if node.op_type == "Gather" and not node.domain else None
+    rank = graph.type_of(node.inputs[0]).rank
+    if index is None or index.ndim != 2 or not index.size or not rank:
+        return None
+    steps, count = index.shape
+    wanted = np.arange(steps)[:, None] + steps * np.arange(count)
+    axis = int(node.attr("axis", 0)) % rank
+    is_whole = (
+        graph.type_of(node.inputs[0]).shape is not None and graph.type_of(node.inputs[0]).dims[axis] == index.size
+    )
+    return (axis, steps, count) if is_whole and np.array_equal(index, wanted) else None
 
 
 def _regrouped(atoms: list[Atom], dims: Sequence[int]) -> Layout | None:

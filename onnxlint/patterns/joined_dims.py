@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.moves import moves
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.tensor import INT64, TensorType
 
@@ -18,7 +19,7 @@ _MAX_GROUPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Reshape, Transpose, Reshape; the same as a Transpose by each of `steps`, its dims and their order.
+    """Reshape, Transpose, Reshape, or a longer run; the same as a Transpose by each of `steps`, dims and order.
 
     Without a last Reshape `output` is what the Transpose writes: its rows are read as rows, in whatever dims.
     """
@@ -56,6 +57,25 @@ def joined_dims(graph: Graph, limit: int, rows: frozenset[str] = frozenset()) ->
         sizes = [math.prod(known.dims[axis] for axis in group) for group in groups]
         steps = tuple(_steps([group[0] for group in groups], sizes, limit))
         yield Joined((first, node) if end is node else (first, node, end), steps, end.outputs[0])
+
+
+def joined_moves(graph: Graph, limit: int, told: Collection[str]) -> Iterator[Joined]:
+    """Runs of moves through more than `limit` dims (an unfold by Gathers), those with a node of `told` left out."""
+    for move in moves(graph):
+        inner = [graph.type_of(node.outputs[0]).rank or 0 for node in move.nodes[:-1]]
+        if len(move.nodes) < 3 or max(inner) <= limit or any(node.key in told for node in move.nodes):
+            continue
+        target = [atom for run in move.layout for atom in run]
+        order = sorted(target, key=lambda atom: (atom.axis, -atom.stride))
+        groups: list[list[int]] = []
+        for place in map(order.index, target):
+            if groups and place == groups[-1][-1] + 1:
+                groups[-1].append(place)
+            else:
+                groups.append([place])
+        if len(groups) <= _MAX_GROUPS:
+            sizes = [math.prod(order[place].size for place in group) for group in groups]
+            yield Joined(move.nodes, tuple(_steps([group[0] for group in groups], sizes, limit)), move.output)
 
 
 def _steps(heads: list[int], sizes: list[int], limit: int) -> Iterator[Step]:

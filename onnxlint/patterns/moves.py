@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from onnxlint.finding import Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.axes import VIEWS, Atom, Layout, identity, merged, moved
+from onnxlint.patterns.axes import VIEWS, Atom, Layout, cut_by_steps, identity, merged, moved
 from onnxlint.patterns.channel_axis import channel_axis
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.walk import writer
@@ -33,7 +33,7 @@ class Move:
     @property
     def transposes(self) -> tuple[Node, ...]:
         """The nodes that move elements; the others are views."""
-        return tuple(node for node in self.nodes if node.op_type == "Transpose")
+        return tuple(node for node in self.nodes if node.op_type not in VIEWS)
 
 
 @lru_cache(maxsize=2)
@@ -41,7 +41,7 @@ def moves(graph: Graph) -> tuple[Move, ...]:
     """Every run of views and transposes with a transpose in it, in execution order; `kind` is "" for other moves."""
     found: list[Move] = []
     for node in graph.compute_nodes:
-        if _is_move(node) and not _continues(graph, node):
+        if _is_move(graph, node) and not _continues(graph, node):
             found += _runs(graph, node)
     return tuple(found)
 
@@ -54,14 +54,16 @@ def unmoved(found: Iterable[Move]) -> Iterator[Edit]:
             yield Insert("Reshape", (node.inputs[0],), node.outputs)
 
 
-def _is_move(node: Node) -> bool:
-    return not node.domain and (node.op_type == "Transpose" or node.op_type in VIEWS) and bool(node.inputs)
+def _is_move(graph: Graph, node: Node) -> bool:
+    if node.domain or not node.inputs:
+        return False
+    return node.op_type == "Transpose" or node.op_type in VIEWS or cut_by_steps(graph, node) is not None
 
 
 def _continues(graph: Graph, node: Node) -> bool:
     """The node belongs to the run of the one before it."""
     before = writer(graph, node.inputs[0])
-    return before is not None and _is_move(before) and only_reader(graph, node.inputs[0]) is node
+    return before is not None and _is_move(graph, before) and only_reader(graph, node.inputs[0]) is node
 
 
 def _runs(graph: Graph, first: Node) -> list[Move]:
@@ -72,14 +74,14 @@ def _runs(graph: Graph, first: Node) -> list[Move]:
     layout: Layout = identity(known.dims)
     nodes: list[Node] = []
     node: Node | None = first
-    while node is not None and len(nodes) < _MAX_RUN and _is_move(node):
+    while node is not None and len(nodes) < _MAX_RUN and _is_move(graph, node):
         after = moved(graph, node, layout)
         if after is None:
             break
         layout = after
         nodes.append(node)
         node = only_reader(graph, node.outputs[0])
-    if not any(node.op_type == "Transpose" for node in nodes):
+    if all(node.op_type in VIEWS for node in nodes):
         return []
     kind, output = _kind(known.dims, layout), nodes[-1].outputs[0]
     if kind in _OF_MAPS and channel_axis(graph, [source if _OF_MAPS[kind] else output], -1) != 1:

@@ -30,7 +30,7 @@ from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_shuffle import channel_shuffles
-from onnxlint.patterns.joined_dims import joined_dims, joined_edits, row_dims
+from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
 from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import exceeds_rank
@@ -95,10 +95,13 @@ def check(ctx: Context) -> Iterator[Finding]:
             Fix(f"one LRN each in {_places(len(lrns))}", "exact", edits),
         )
     windows = [found for found in joined_dims(ctx.graph, limit) if any(node.key in high for node in found.nodes)]
+    taken = {node.key for found in windows for node in found.nodes}
+    runs = [found for found in joined_moves(ctx.graph, limit, taken) if any(node.key in high for node in found.nodes)]
+    windows += runs
     if windows:
         nodes = [high.pop(node.key) for found in windows for node in found.nodes if node.key in high]
         edits = tuple(edit for found in windows for edit in joined_edits(ctx.graph, found, limit))
-        dims = len(ctx.graph.type_of(windows[0].nodes[1].inputs[0]).dims)
+        dims = max(_rank(ctx, node) for node in nodes)
         steps = max((found.steps for found in windows), key=len)
         told = (
             " and then ".join(f"{_x(sizes)} transposed by {order}" for sizes, order in steps[:2]) or "a Reshape alone"

@@ -11,8 +11,8 @@ transformer layers. Nothing is computed; the export writes the map two or three 
 than an NPU holds.
 
 ## How to fix
-The cheapest spelling that this device runs: same outputs. Where none is cheaper, MobileViTv2's separable attention
-(arXiv 2206.02680) or attention over the whole map needs no unfold at all; the price is then of a model without it.
+The cheapest spelling that this device runs: same outputs. Where none is cheaper, attention over the whole map, or the
+separable attention of MobileViTv2 (arXiv 2206.02680) over it, needs no unfold; the price is then of a model without.
 
 ## Where it is silent
 On window partitions (Swin), patch merging and pixel shuffle, which keep other elements together.
@@ -40,7 +40,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     nodes = [node for move in found for node in move.nodes]
     once = tuple(edit for move in found if len(move.transposes) > 1 for edit in _in_one(ctx, move))
     fixes = [Fix("one transposition each", "exact", once)] if once and ctx.runs(once) else []
-    fixes.append(Fix("attention that needs no unfold (MobileViTv2)", "advice", tuple(unmoved(found))))
+    fixes.append(Fix("attention that needs no unfold", "advice", tuple(unmoved(found))))
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     counts = [sum(move.kind == kind for move in found) for kind in ("unfold", "fold")]
     yield Finding(

@@ -53,6 +53,15 @@ GRID = """grid (float[1,28,28,32] x) => (float[49,4,4,32] y)
   t = Transpose <perm = [0,2,4,1,3,5]> (c)
   y = Reshape (t, back)
 }"""
+UNFOLD = """unfold (float[1,8,8,12] x) => (float[1,8,4,24] y)
+<int64[2,4] rows = {0,2,4,6,1,3,5,7}, int64[2,6] columns = {0,2,4,6,8,10,1,3,5,7,9,11}, int64[3] flat = {1,32,24},
+ int64[4] tokens = {1,8,4,24}> {
+  a = Gather <axis = 2> (x, rows)
+  b = Gather <axis = 4> (a, columns)
+  t = Transpose <perm = [0,1,2,4,3,5]> (b)
+  r = Reshape (t, flat)
+  y = Reshape (r, tokens)
+}"""
 MAP = """packed (float[1,8,5,5] x) => (float[1,2,25,25] y)
 <float[24,8,1,1] w, int64[5] apart = {1,3,2,4,25}, int64[3] each = {1,1,1}, int64[1] first = {0}> {
   p = Conv (x, w)
@@ -99,7 +108,7 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, MAP])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, MAP])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
