@@ -317,11 +317,14 @@ def _profile(folder: Path, text: str) -> str:
     return "p.toml"
 
 
-def _altered(folder: Path, change: tuple[str, str], shown: bool) -> list[str]:
+def _t4() -> bytes:
     from importlib.resources import files as resources
 
-    text = (resources("onnxlint.device_profiles") / "t4.toml").read_text(encoding="utf-8")
-    _profile(folder, text.replace(*change))
+    return (resources("onnxlint.device_profiles") / "t4.toml").read_bytes()
+
+
+def _altered(folder: Path, change: tuple[str, str], shown: bool) -> list[str]:
+    _profile(folder, _t4().decode().replace(*change))
     return ["device", "p.toml"] if shown else [written(folder), "-d", "p.toml"]
 
 
@@ -475,19 +478,14 @@ def races() -> None:
     for name, step in steps.items():
         add(f"race: weights that {name}", ANY, lambda f, s=step: (
             put(f, "w.bin", bytes(6912)), put(f, "model.onnx", external), _meanwhile(f, s), ["model.onnx", "--weights", "always"])[3])  # fmt: skip
-    from importlib.resources import files as resources
-
-    profile = (resources("onnxlint.device_profiles") / "t4.toml").read_bytes()
     swaps: dict[str, Callable[[Path, random.Random], None]] = {
-        "shrinks": lambda f, r: ((f / "p.toml").write_bytes(profile[: r.randrange(len(profile))]), None)[1],
-        "is replaced by a pipe": lambda f, r: r.choice(
-            (lambda: fifo(f, "p.toml"), lambda: put(f, "p.toml", profile))
-        )(),
+        "shrinks": lambda f, r: ((f / "p.toml").write_bytes(_t4()[: r.randrange(len(_t4()))]), None)[1],
+        "is replaced by a pipe": lambda f, r: r.choice((lambda: fifo(f, "p.toml"), lambda: put(f, "p.toml", _t4())))(),
         "is replaced by a link": lambda f, r: link(f, "p.toml", r.choice(("/dev/zero", "nowhere", "kept.toml"))),
     }
     for name, step in swaps.items():
         add(f"race: a profile that {name}", ANY, lambda f, s=step: (
-            put(f, "kept.toml", profile), put(f, "p.toml", profile), _meanwhile(f, s), [written(f), "-d", "p.toml"])[3])  # fmt: skip
+            put(f, "kept.toml", _t4()), put(f, "p.toml", _t4()), _meanwhile(f, s), [written(f), "-d", "p.toml"])[3])  # fmt: skip
 
 
 def stop_meanwhile(folder: Path) -> None:
