@@ -179,7 +179,8 @@ def profile(
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
-    device = device or "generic"
+    if device is None:
+        device = "generic"
     if structure:
         return run.structure(model, device, settings, output_format.value, output_file)
     return run.profile(

@@ -19,6 +19,7 @@ from onnxlint.validity import INVALID, node_problem, typed
 
 MAX_INLINED_NODES = 100_000
 MAX_DEPTH = 64
+MAX_ATTRIBUTES = 10_000
 MAX_NAME_CHARACTERS = 1 << 27
 _SHOWN_INVALID = 8
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
@@ -199,6 +200,8 @@ class _Reader:
         outputs = tuple(map(names.__getitem__, proto.output)) or ("",)
         domain, op_type = domain_of(proto.domain), text(proto.op_type)
         key = outputs[0] or next(filter(None, outputs), f"{scope.path}{op_type}#{position}")
+        if len(proto.attribute) > MAX_ATTRIBUTES:
+            raise LoadError(f"has a node of {len(proto.attribute):,} attributes, at {printable(key)!r}")
         attributes = self.attributes(proto.attribute, scope.references) if proto.attribute else _NO_ATTRIBUTES
         if self.functions:
             function = self.functions.get((domain, op_type, text(proto.overload)))

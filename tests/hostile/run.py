@@ -1,7 +1,7 @@
 """Runs the corpus: `python tests/hostile/run.py [--only PREFIX] [--jobs 2] [--ways …] [--strace] [--spawn]`.
 
 Each case is linted in a process of its own, in a folder of its own, three ways: for the terminal, as JSON, and as the
-profile's CSV (`--ways structure` asks for the structures). A process must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or
+profile's CSV (`--ways structure roofline` asks for those). A process must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or
 2 as the case expects, without a traceback, and print nothing that a terminal, a CI log or a spreadsheet obeys.
 
 By default processes are forked from this one; `--spawn` starts a new interpreter each, `--strace` does so under strace
@@ -35,6 +35,12 @@ from hostile.corpus import ANY, CASES, ERROR, INCOMPLETE, LINTED, Case  # noqa: 
 from hostile.corpus_system import stop_meanwhile  # noqa: E402
 
 SECONDS, WALL_SECONDS, MEMORY = 10.0, 60.0, 1 << 30
+PROFILES = {
+    "csv": ("--output-format", "csv"),
+    "structure": ("--structure",),
+    "roofline": ("--roofline", "-d", "t4"),
+    "roofline-csv": ("--roofline", "-d", "t4", "--output-format", "csv"),
+}
 RACES = 10
 WAYS = ("terminal", "json", "csv")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -61,9 +67,8 @@ class Ended:
 def words_of(words: Sequence[str], way: str) -> list[str]:
     """The command line for a case's words: "PROFILE" among them asks for the profile's table instead."""
     given = [word for word in words if word != "PROFILE"]
-    if way in ("csv", "structure"):
-        more = ["--output-format", "csv"] if way == "csv" else ["--structure"]
-        return ["profile", *more, *given]
+    if way in PROFILES:
+        return ["profile", *PROFILES[way], *given]
     if "PROFILE" in words and way == "terminal":
         return ["profile", *given]
     return ["--output-format", "json", *given] if way == "json" else ["-v", *given]
@@ -183,7 +188,7 @@ def problems_of(case: Case, way: str, ended: Ended) -> list[str]:
 def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
     codes = {ERROR: (2,), LINTED: (0, 1), INCOMPLETE: (1,), ANY: (0, 1, 2)}[case.expected]
     # the profile takes one model; a folder or a device list is a usage error there
-    if ended.code not in codes and not (way in ("csv", "structure") and ended.code == 2 and _is_many(case)):
+    if ended.code not in codes and not (way in PROFILES and ended.code == 2 and _is_many(case)):
         return [f"exit code {ended.code} where {case.expected} is expected: {ended.err[:120]!a}"]
     if way == "json" and ended.out:
         content = json.loads(ended.out)
@@ -193,7 +198,7 @@ def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
             return ["is reported as complete"]
         if any(report["exit_code"] == 0 and report["incomplete"] for report in reports):
             return ["is reported clean though incomplete"]
-    if way == "csv" and ended.out and ended.code != 2:
+    if way.endswith("csv") and ended.out and ended.code != 2:
         for row in csv.reader(io.StringIO(ended.out.decode())):
             if any(cell[:1] in ("=", "@", "+") for cell in row):
                 return [f"has a formula in a cell: {row[:2]}"]
@@ -217,7 +222,7 @@ def run_case(case: Case, ways: Sequence[str] = WAYS, **options: bool) -> tuple[l
             folder = Path(place) / "f"
             folder.mkdir()
             words = case.make(folder)
-            if way in ("csv", "structure") and {"--rules", "--select", "--output-format"} & set(words):
+            if way in PROFILES and {"--rules", "--select", "--output-format"} & set(words):
                 continue
             ended = run(words if case.raw else words_of(words, way), folder, before=case.before, **options)
             problems += [f"{way}: {problem}" for problem in (*problems_of(case, way, ended), *case.after(folder))]
@@ -241,7 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="cases whose name begins so, or holds it after a *")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--ways", nargs="+", default=WAYS, choices=(*WAYS, "structure"))
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=(*WAYS, *PROFILES))
     parser.add_argument("--strace", action="store_true")
     parser.add_argument("--spawn", action="store_true")
     options = parser.parse_args()
