@@ -361,7 +361,7 @@ def sizes() -> None:
             model(f"size: {op} {depth} deep", ANY, lambda o=op, d=depth: _nested(o, d))
     for depth in (8, 12, 16, 20):
         model(f"size: 2^{depth} branches", ANY, lambda d=depth: _branches(d))
-    for count in (300, 1000):
+    for count in (50, 200):
 
         def many(folder: Path, count: int = count) -> list[str]:
             data = conv().SerializeToString()

@@ -207,7 +207,18 @@ def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
 
 def _is_many(case: Case) -> bool:
     return "in a folder" in case.name or case.name.startswith(
-        ("file: folder link", "words:", "rules:", "profile:", "path:", "link:", "size: 20,000", "size: a folder")
+        (
+            "file: folder link",
+            "words:",
+            "rules:",
+            "profile:",
+            "path:",
+            "link:",
+            "size: 20,000",
+            "size: a folder",
+            "size: 50 models",
+            "size: 200 models",
+        )
     )
 
 
