@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
+import msgspec
 import onnx
 
 from onnxlint.scope import GraphDef
@@ -28,17 +28,15 @@ class BindingError(Exception):
     """A `--shape`, `--dim` or `--batch` that does not fit the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bindings:
+class Bindings(msgspec.Struct, frozen=True):
     """What the user bound: whole shapes by input, dims by symbol, the batch."""
 
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
+    dims: Mapping[str, int] = msgspec.field(default_factory=dict)
     batch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """Every input's type with its free dims bound, the symbols' values, and what had to be assumed.
 
     `batch_factor` is the number of times that a model exported at a fixed batch is run for the batch asked for.

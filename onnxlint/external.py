@@ -13,10 +13,10 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
 import onnx
 
 from onnxlint.filebytes import read_at
@@ -40,8 +40,7 @@ class ExternalDataError(Exception):
         self.is_missing, self.is_link = is_missing, is_link
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a tensor's bytes lie: `location` relative to the model's folder; `length` None for all that follows."""
 
     location: str
@@ -129,12 +128,11 @@ def open_weights(folder: str | Path, location: str, offset: int = 0, length: int
     return Weights(descriptor, start, size)
 
 
-@dataclass(slots=True)
-class Said:
+class Said(msgspec.Struct):
     """What must be said of a model's external data: `problems` are such that no careful runtime would load it."""
 
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
 
 
 def external_data(proto: onnx.ModelProto, folder: Path | None) -> Said:

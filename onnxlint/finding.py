@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from onnxlint.tensor import TensorType
 
@@ -13,15 +14,13 @@ Safety = Literal["exact", "close", "lossy", "advice"]
 SAFETIES: tuple[Safety, ...] = ("exact", "close", "lossy", "advice")
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(msgspec.Struct, frozen=True):
     """Take the node of that key out of the graph."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(msgspec.Struct, frozen=True):
     """Add a node; `outputs` are new values or those of a removed node."""
 
     op_type: str
@@ -31,16 +30,14 @@ class Insert:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnect:
+class Reconnect(msgspec.Struct, frozen=True):
     """Let everything that reads `value`, the graph's outputs included, read `to` instead."""
 
     value: str
     to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Declare:
+class Declare(msgspec.Struct, frozen=True):
     """State the type of a new value, or another type for an old one; `is_weight` for a new stored tensor."""
 
     value: str
@@ -48,8 +45,7 @@ class Declare:
     is_weight: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reorder:
+class Reorder(msgspec.Struct, frozen=True):
     """Run the nodes of these keys in this order, as far as data flow allows it; what is not named stands before."""
 
     nodes: tuple[str, ...]
@@ -58,8 +54,7 @@ class Reorder:
 Edit = Remove | Insert | Reconnect | Declare | Reorder
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(msgspec.Struct, frozen=True):
     """One way to mend a finding. `exact` keeps the outputs up to rounding, `close` within a stated tolerance.
 
     `lossy` needs retraining, `advice` is another architecture: both are priced, never applied.
@@ -70,8 +65,7 @@ class Fix:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One fault as a rule states it, unpriced.
 
     `nodes` are the keys of all nodes at fault, `places` how often the fault occurs, `fixes` the alternatives that
@@ -86,6 +80,6 @@ class Finding:
     places: int = 1
     fixes: tuple[Fix, ...] = ()
     severity: Severity | None = None
-    details: tuple[str, ...] = field(default=())
+    details: tuple[str, ...] = ()
     in_verdict: bool = False
     at_stake_s: float | None = None

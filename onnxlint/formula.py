@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import msgspec
@@ -115,7 +114,8 @@ class _Model:
                 types[name] = TensorType(types[name].dtype, (*dims[:axis], size, *dims[axis + 1 :]))
             if symbol in symbols:
                 symbols[symbol] = size
-        shapes = infer(self.proto, self.definition, replace(self.bound, types=types, symbols=symbols), self.limits)
+        bound = msgspec.structs.replace(self.bound, types=types, symbols=symbols)
+        shapes = infer(self.proto, self.definition, bound, self.limits)
         graph = build_graph(self.definition, shapes)
         analysis = Analysis(graph, self.target)
         cost = sum(analysis.kernel_costs, Cost())

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import onnx
 from google.protobuf.message import DecodeError
 
@@ -38,8 +38,7 @@ class LoadError(Exception):
     """A model that can't be read; `str()` says what is wrong and, in parentheses, what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
+class LoadedModel(msgspec.Struct, frozen=True):
     """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire).
 
     `identity` tells the file that was read from one put in its place later; None for a model from standard input,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from onnxlint.analysis import Analysis
 from onnxlint.costs import CostModel
@@ -16,8 +17,7 @@ _READY = 64
 _SHARING = VIEWS | {"DequantizeLinear"}
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(msgspec.Struct, frozen=True):
     """The most bytes of activations alive at once, at which kernel, and the values alive there, largest first."""
 
     bytes: int

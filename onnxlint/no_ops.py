@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from onnxlint.graph import Graph, Node
 from onnxlint.values import Array
@@ -11,8 +12,7 @@ from onnxlint.values import Array
 _FOREVER = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What may be relied on: with free dims assumed (`is_static` false) neither shapes nor values made of them."""
 
     graph: Graph

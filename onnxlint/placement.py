@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from onnxlint.device import Device
 from onnxlint.graph import Graph, Node
@@ -14,8 +15,7 @@ WORTH_LEAVING = ANCHORS | ATTENTION | RECURRENT
 """Operators that the device takes back from the host, however few they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """`support` of every run-time node by key; `level` counts the changes of place on the longest way to a node.
 
     Nodes on the host with the same level are one partition: they run between the same two stretches of the device.

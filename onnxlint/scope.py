@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
+import msgspec
 import onnx
 
 from onnxlint.load import MAX_NODES, LoadError
@@ -29,8 +29,7 @@ _NO_ATTRIBUTES: Mapping[str, onnx.AttributeProto] = {}
 _NO_BODIES: Mapping[str, GraphDef] = {}
 
 
-@dataclass(slots=True)
-class NodeDef:
+class NodeDef(msgspec.Struct):
     """One operator call; `inputs` keeps order and repetition, with "" for an omitted one.
 
     Nodes of equal plain attributes share one mapping of them.
@@ -51,8 +50,7 @@ class NodeDef:
         return set(self.inputs).union(*(body.captured for body in self.bodies.values())) if self.bodies else self.inputs
 
 
-@dataclass(slots=True)
-class GraphDef:
+class GraphDef(msgspec.Struct):
     """A graph or body: `inputs` without initializers, `declared` the types that the file states.
 
     `captured` are the values taken from outside, `problems` (of the main graph) what can't be analysed, and why.
@@ -60,14 +58,14 @@ class GraphDef:
     """
 
     path: str
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    nodes: list[NodeDef] = field(default_factory=list)
-    initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
-    sparse: dict[str, onnx.SparseTensorProto] = field(default_factory=dict)
-    declared: dict[str, onnx.TypeProto] = field(default_factory=dict)
-    captured: set[str] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
+    inputs: list[str] = msgspec.field(default_factory=list)
+    outputs: list[str] = msgspec.field(default_factory=list)
+    nodes: list[NodeDef] = msgspec.field(default_factory=list)
+    initializers: dict[str, onnx.TensorProto] = msgspec.field(default_factory=dict)
+    sparse: dict[str, onnx.SparseTensorProto] = msgspec.field(default_factory=dict)
+    declared: dict[str, onnx.TypeProto] = msgspec.field(default_factory=dict)
+    captured: set[str] = msgspec.field(default_factory=set)
+    problems: list[str] = msgspec.field(default_factory=list)
     has_invalid: bool = False
 
 
@@ -280,8 +278,7 @@ class _Reader:
         return nodes
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(msgspec.Struct, frozen=True):
     """Where nodes stand: `names` resolves theirs, `written` gathers what they write, `references` are the actual
     attributes of the function around them."""
 

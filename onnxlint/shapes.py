@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -30,8 +30,7 @@ _MAX_DEATHS = 8
 _SHARE_OF_TIME, _LEAST_SECONDS = 0.8, 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
+class Shapes(msgspec.Struct, frozen=True):
     """What is known of every value, by its resolved name.
 
     `branches` names the branch taken by each If whose condition is constant (node key → attribute); `trips` the

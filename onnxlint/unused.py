@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+import msgspec
 import onnx
 
 from onnxlint.scope import domain_of
@@ -13,8 +13,7 @@ from onnxlint.tensor import dtype_bits
 from onnxlint.text import text
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(msgspec.Struct, frozen=True):
     """`nodes` by their keys, `weights` by name with the bytes of all together; `functions` as `domain:name`."""
 
     nodes: tuple[str, ...] = ()

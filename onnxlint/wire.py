@@ -8,8 +8,9 @@ drawn anew in each process, so that no file can hold them beforehand.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Protocol, overload
+
+import msgspec
 
 LARGE_BYTES = 4096
 MAX_CHILDREN = 4_000_000
@@ -55,8 +56,7 @@ class Data(Protocol):
     def __getitem__(self, key: slice, /) -> bytes | memoryview: ...
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(msgspec.Struct):
     """One enclosing message: where its length stands, and how many bytes were cut out of it."""
 
     length_at: int
