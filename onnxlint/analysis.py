@@ -18,6 +18,7 @@ from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
 from onnxlint.layout import conversions
 from onnxlint.placement import Placement, place
 from onnxlint.support import SupportTable
+from onnxlint.variants import cost_of
 
 _KEPT_FOR_KERNELS = 2
 _BY_LAYOUT = frozenset({"Resize"})
@@ -131,7 +132,9 @@ class Analysis:
         if factor != 1:
             load = replace(load, converted_bytes=load.converted_bytes * factor)
         if not kernel.on_host and kernel.main.op_type in self.target.device.fusion.weights_again:
-            load = replace(load, converted_bytes=load.converted_bytes + 2.0 * cost.weight_bytes)
+            form = "WeightLayout" if kernel.kernel_class in ("pointwise", "gemm") else "WeightLayout.window"
+            moved = 2.0 * cost.weight_bytes * cost_of(self.target.device.move_cost, form)
+            load = replace(load, converted_bytes=load.converted_bytes + moved)
         converted = self._conversions.get(index, ())
         if converted and not kernel.on_host:
             moved = 2.0 * sum(map(self.value_bytes, converted))

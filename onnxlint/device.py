@@ -197,19 +197,19 @@ class Transfer(_Strict, frozen=True, kw_only=True):
 class Fusion(_Strict, frozen=True, kw_only=True):
     """What the device's compiler runs as one kernel.
 
-    `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed
-    tensors is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators
-    that follow each other are one kernel. `attention`: so is softmax(q·k)·v, whose scores are not moved. `free`:
-    operators that move nothing (views). `free_unchanged`: operators that are left out where their result has their
-    input's shape; `free_before`: where all readers of their result are of the operators named, which take strides;
-    `channels_last`: images are kept so, and a Transpose of theirs to that order or from it is a view. `drops_no_ops`:
-    every operator that hands its input on unchanged is left out (a Slice of everything, a Cast to the same type, ×1);
-    not given where nobody published it. `by_operator`: an epilogue of its own for one operator; behind one of `closing`
-    nothing else is taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one
-    residual), and the result of one of `second_pass` is gone over once more, in a kernel of its own (also of a
-    convolution with a bias: frameworks add it, or run the BatchNorm that exports fold into it, by itself). The weights
-    of one of `weights_again` are brought into the runtime's layout at every run. `groups`: structures of operators that
-    are one kernel. `blocked`: the layout that convolutions run in.
+    `epilogue`: operators taken into the convolution or Gemm before them. `residual_add`: an Add of two computed tensors
+    is taken in too (by `residual_anchors` alone, where they are named). `chains`: element-wise operators that follow
+    each other are one kernel. `attention`: so is softmax(q·k)·v, whose scores are not moved. `free`: operators that
+    move nothing (views). `free_unchanged`: operators that are left out where their result has their input's shape;
+    `free_before`: where all readers of their result are of the operators named, which take strides; `channels_last`:
+    images are kept so, and a Transpose of theirs to that order or from it is a view. `drops_no_ops`: every operator
+    that hands its input on unchanged is left out (a Slice of everything, a Cast to the same type, ×1); not given where
+    nobody published it. `by_operator`: an epilogue of its own for one operator; behind one of `closing` nothing else is
+    taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one residual), and the
+    result of one of `second_pass` is gone over once more, in a kernel of its own (also of a convolution with a bias:
+    frameworks add it, or run the BatchNorm that exports fold into it, by itself). The weights of one of `weights_again`
+    are brought into the runtime's layout at every run (`move_cost`: WeightLayout, WeightLayout.window beyond 1×1).
+    `groups`: structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
     """
 
     epilogue: list[str] = []

@@ -267,6 +267,15 @@ def test_weights_may_be_laid_out_anew_at_every_run_once_for_a_batch() -> None:
         assert twice - once == pytest.approx(2 * 4 * 48 * 32 / 1e9)
 
 
+def test_weights_of_a_window_may_be_laid_out_more_slowly() -> None:
+    text = POINTWISE.replace("32,1,1", "32,3,3").replace("Conv(", "Conv<pads=[1,1,1,1]>(")
+    plain = plain_device()
+    fusion = msgspec.structs.replace(plain.fusion, weights_again=["Conv"])
+    again = plain_device(fusion=fusion, move_cost={"WeightLayout.window": 3.0})
+    assert analyze(text, again).total[0] - analyze(text, plain).total[0] == pytest.approx(3 * 2 * 4 * 48 * 32 * 9 / 1e9)
+    assert analyze(POINTWISE, again).total[0] - analyze(POINTWISE, plain).total[0] == pytest.approx(8 * 48 * 32 / 1e9)
+
+
 def test_channels_last_images_are_resized_by_channel_too() -> None:
     resize = 'Resize<mode="linear", coordinate_transformation_mode="half_pixel">(i, , s)'
     text = (
