@@ -12,11 +12,14 @@ from msgspec.structs import replace
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
 from onnxlint.device import Device, Precision, load_device
+from onnxlint.edited_graph import EditedGraph
 from onnxlint.graph import Graph, Node
-from onnxlint.kernels import Kernel, build_kernels
+from onnxlint.groups import Rules
+from onnxlint.kernels import Grouping, Kernel
 from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
 from onnxlint.layout import conversions
 from onnxlint.placement import Placement, place
+from onnxlint.regrouping import Regrouping
 from onnxlint.support import SupportTable
 from onnxlint.variants import cost_of
 
@@ -57,35 +60,37 @@ class Analysis:
     def __init__(self, graph: Graph, target: Target, base: Analysis | None = None) -> None:
         self.graph, self.target = graph, target
         self.costs = CostModel(graph, target.precision)
-        same = _untouched(graph, base) if base is not None else set()
-        if base is not None:
-            self.costs.adopt(base.costs, same)
-        known = {key: base.placement.support[key] for key in same} if base is not None else {}
-        self.placement: Placement = place(graph, target.device, target.table, known)
-        self.kernels: tuple[Kernel, ...] = build_kernels(graph, target.device, target.host, self.placement)
+        self.grouping, self.placement = self._grouped(base)
+        self.kernels: tuple[Kernel, ...] = tuple(self.grouping.kernels)
         self._loads: dict[int, Load] = {}
         self._loads_alike: dict[tuple[object, ...], Load] = {}
-        self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base, same))
+        self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base))
+        self._own_times, self._own_bounds = self._alone(base)
         self.times, self.bounds = self._estimate()
 
-    def _costs_of_kernels(self, base: Analysis | None, same: set[str]) -> Iterator[Cost]:
-        # with Q/DQ nodes about, a value's element size depends on its readers, which the edits may have changed
-        reusable = base if base is not None and not base.costs.integers and not self.costs.integers else None
+    def _grouped(self, base: Analysis | None) -> tuple[Grouping, Placement]:
+        graph, target = self.graph, self.target
+        rules = Rules(target.device.fusion), Rules(target.host.fusion)
+        if base is None or not isinstance(graph, EditedGraph):
+            placement = place(graph, target.device, target.table)
+            return Grouping(graph, placement, *rules), placement
+        self.costs.adopt(base.costs, graph.touched, graph.recast)
+        known = dict(base.placement.support)
+        for key in graph.touched:
+            known.pop(key, None)
+        placement = place(graph, target.device, target.table, known)
+        return Regrouping(graph, placement, *rules, base.grouping), placement
+
+    def _costs_of_kernels(self, base: Analysis | None) -> Iterator[Cost]:
         alike: dict[tuple[object, ...], Cost] = {}
-        for index, kernel in enumerate(self.kernels):
+        for kernel, source in zip(self.kernels, self.grouping.sources, strict=True):
+            if base is not None and source >= 0:
+                yield base.kernel_costs[source]
+                continue
             if kernel.is_free:
                 yield Cost()
                 continue
             leaving = self.costs.leaving(kernel.nodes)
-            if reusable is not None and all(node.key in same for node in kernel.nodes):
-                other = reusable.kernel_of[kernel.main.key]
-                before = reusable.kernels[other]
-                if before.nodes == kernel.nodes and reusable.costs.leaving(before.nodes) == leaving:
-                    is_kept = before.on_host == kernel.on_host and other in reusable._loads
-                    if is_kept and not self._has_memory and kernel.main.op_type not in _BY_LAYOUT:
-                        self._loads[index] = reusable._loads[other]
-                    yield reusable.kernel_costs[other]
-                    continue
             mark = self.costs.mark(kernel.nodes, leaving)
             found = alike.get(mark) if mark is not None else None
             if found is None:
@@ -94,20 +99,55 @@ class Analysis:
                     alike[mark] = found
             yield found
 
-    def _estimate(self) -> tuple[Seconds, list[Bound]]:
+    def _alone(self, base: Analysis | None) -> tuple[Seconds, list[Bound]]:
+        """Times and bounds of the kernels without what the run, free views and transfers add."""
         target = self.target
         times = np.zeros((len(self.kernels), len(target.machine.overhead)))
         bounds: list[Bound] = ["free"] * len(self.kernels)
+        kept = self._kept_loads(base) if base is not None else {}
+        if base is not None and kept:
+            times[list(kept)] = base._own_times[list(kept.values())]
+            for index, source in kept.items():
+                self._loads[index], bounds[index] = base._loads[source], base._own_bounds[source]
         for hosted, machine in ((False, target.machine), (True, target.host_machine)):
-            indices = [i for i, k in enumerate(self.kernels) if k.on_host == hosted and not k.is_free]
+            indices = [i for i, k in enumerate(self.kernels) if k.on_host == hosted and not k.is_free and i not in kept]
             for i in indices:
-                if i not in self._loads:
-                    self._loads[i] = self._load(i, machine)
+                self._loads[i] = self._load(i, machine)
             seconds, found = machine.times([self._loads[i] for i in indices])
             for row, index in enumerate(indices):
                 # the host's own sets are independent of the device's: its mean stands in each of them
                 times[index] = seconds[row].mean() if hosted else seconds[row]
                 bounds[index] = "fallback" if hosted else found[row]
+        return times, bounds
+
+    def _kept_loads(self, base: Analysis) -> dict[int, int]:
+        """The kernels that ask of their machine what they asked before the edits: their indices, now and then."""
+        sources = self.grouping.sources
+        if self._streamed_share != base._streamed_share:
+            return {}
+        kept = {
+            index: source
+            for index, source in enumerate(sources)
+            if source in base._loads and self.kernels[index].main.op_type not in _BY_LAYOUT
+        }
+        if kept and self._has_memory:
+            # what stays on chip depends on the kernels near by
+            before, behind = (
+                range(-_KEPT_FOR_KERNELS, 0),
+                range(len(base.kernels), len(base.kernels) + _KEPT_FOR_KERNELS),
+            )
+            row = np.array([*before, *(source if source >= 0 else -9 for source in sources), *behind])
+            follows = np.lib.stride_tricks.sliding_window_view(np.diff(row), 2 * _KEPT_FOR_KERNELS)
+            steady = (follows == 1).all(axis=1)
+            kept = {index: source for index, source in kept.items() if steady[index]}
+        if self.target.device.fusion.blocked is not None:
+            now, then = self._conversions, base._conversions
+            kept = {index: source for index, source in kept.items() if now.get(index) == then.get(source)}
+        return kept
+
+    def _estimate(self) -> tuple[Seconds, list[Bound]]:
+        target = self.target
+        times, bounds = self._own_times.copy(), [*self._own_bounds]
         for index, kernel in enumerate(self.kernels):
             if kernel.is_free and not kernel.on_host:
                 times[index] = target.machine.view
@@ -341,15 +381,3 @@ class Analysis:
     def unknown_nodes(self) -> tuple[Node, ...]:
         """The run-time nodes whose cost is unknown: no cost function, or shapes that nothing tells."""
         return self.costs.unknown
-
-
-def _untouched(graph: Graph, base: Analysis) -> set[str]:
-    """The keys of the run-time nodes that are the very nodes of the base, with the types that they had there."""
-    before, types, old = base.graph, graph.types, base.graph.types
-    return {
-        node.key
-        for node in graph.compute_nodes
-        if before.get(node.key) is node
-        and not node.is_control_flow
-        and all(types.get(name) is old.get(name) for name in (*node.inputs, *node.outputs))
-    }

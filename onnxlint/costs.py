@@ -37,9 +37,14 @@ class CostModel:
         self._bodies: dict[int, CostModel] = {}
         self._flows: dict[str, Cost] = {}
 
-    def adopt(self, other: CostModel, keys: Iterable[str]) -> None:
-        """Take from another graph's model the work of these nodes, which are the same in both."""
-        self._works |= {key: other._works[key] for key in keys if key in other._works}
+    def adopt(self, other: CostModel, touched: Iterable[str], recast: Iterable[str]) -> None:
+        """Take over from a graph's model before edits what they leave as it was.
+
+        `touched` are the keys of the nodes, `recast` the values that are something else now.
+        """
+        self._works |= other._works
+        for key in touched:
+            self._works.pop(key, None)
 
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""

@@ -31,6 +31,25 @@ class EditedGraph(Graph):
         return tuple(dict.fromkeys(name for node in (*self.gone, *self.new, *self.moved) for name in node.reads))
 
     @cached_property
+    def recast(self) -> frozenset[str]:
+        """The values that have another type than in `base`, or are constant here or there alone."""
+        now, before = self._constants, self.base._constants
+        return self.retyped if now is before else self.retyped | (now ^ before)
+
+    @cached_property
+    def touched(self) -> frozenset[str]:
+        """The keys of the nodes that `base` does not have, has besides, or has with values of another kind."""
+        around = (node for name in self.recast for node in (*self.around(name), *self.base.consumers(name)))
+        return frozenset(node.key for node in (*self.gone, *self.new, *around))
+
+    def around(self, name: str) -> Iterator[Node]:
+        """What writes the value and what reads it."""
+        writer = self.producer(name)
+        if writer is not None:
+            yield writer
+        yield from self.consumers(name)
+
+    @cached_property
     def _producers(self) -> dict[str, Node]:
         producers = dict(self.base._producers)
         for node in self.gone:
@@ -81,7 +100,7 @@ class EditedGraph(Graph):
 
 
 def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], list[Node]]:
-    """The nodes so that each comes behind what it reads, the first ones first, and which of them others now precede.
+    """The nodes so that each comes behind what it reads, the first ones first, and which of them had to wait.
 
     `late` are the positions of all nodes that stand before what they read. Raises CycleError.
     """
@@ -90,6 +109,7 @@ def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], 
     done = list(nodes[: min(late)])
     waits: dict[str, list[int]] = {}
     missing: dict[int, int] = {}
+    moved: list[Node] = []
     ahead = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
     withheld: set[str] = set()
     ends = max(late)
@@ -99,6 +119,7 @@ def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], 
         if index in late or not withheld.isdisjoint(node.reads):
             wanted = [name for name in node.reads if ahead.get(name, -1) >= index or name in withheld]
             missing[index] = len(wanted)
+            moved.append(node)
             for name in wanted:
                 waits.setdefault(name, []).append(index)
             withheld.update(node.outputs)
@@ -107,8 +128,7 @@ def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], 
         index += 1
     if missing:
         raise CycleError(min(missing))
-    done += nodes[index:]
-    return done, [node for node, old in zip(done, nodes, strict=True) if node is not old]
+    return [*done, *nodes[index:]], moved
 
 
 def _released(

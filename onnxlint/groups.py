@@ -14,6 +14,8 @@ _ON_SCORES = frozenset({"Mul", "Div", "Add", "Where", "Cast", "Reshape", "Identi
 _MOST_ON_SCORES = 8
 _SCORE_RANK = 4
 _CHANNELS_LAST = ([0, 2, 3, 1], [0, 3, 1, 2])
+MOST_IN_ATTENTION = _MOST_ON_SCORES + 2
+"""How many nodes behind the first one `find_attention` looks at."""
 
 
 class Rules:

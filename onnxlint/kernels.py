@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from onnxlint.device import Device, KernelClass
+from onnxlint.device import KernelClass
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
-from onnxlint.groups import Rules, find_attention, find_group
+from onnxlint.groups import MOST_IN_ATTENTION, Rules, find_attention, find_group
 from onnxlint.layout import Blocks, computed_inputs
 from onnxlint.no_ops import Known, passed_on
 from onnxlint.operators import ELEMENTWISE
@@ -114,45 +115,93 @@ def weight_of(node: Node) -> str:
     return node.inputs[3] if node.op_type == "QLinearConv" and len(node.inputs) > 3 else node.inputs[1]
 
 
-def build_kernels(graph: Graph, device: Device, host: Device, placement: Placement) -> tuple[Kernel, ...]:
-    """Group the graph's run-time nodes into kernels of the device and, where they were placed there, of its host."""
-    on_device, on_host = Rules(device.fusion), Rules(host.fusion)
-    return tuple(_Grouping(graph, placement, on_device, on_host).run())
+class Grouping:
+    """Groups the graph's run-time nodes into `kernels` of the device and, where they were placed there, of its host.
 
+    `residuals` and `looked_ahead` tell by the key of a kernel's first node which sums it took for residual ones, and
+    which nodes it might have taken in besides. `sources` are for the grouping of an edited graph: the index that a
+    kernel has in the graph before the edits, or -1.
+    """
 
-class _Grouping:
     def __init__(self, graph: Graph, placement: Placement, on_device: Rules, on_host: Rules) -> None:
         self.graph, self.placement = graph, placement
         self.on_device, self.on_host = on_device, on_host
         self.taken: set[str] = set()
         self.ready: set[str] = set()
         self.integers = integer_sources(graph)
-        self.residuals: set[str] = set()
         self.known = Known(graph, is_static=True)
         layout = on_device.blocked
         self.blocks = Blocks(graph, layout) if layout is not None else None
+        self.added: set[str] = set()
+        self.residuals: dict[str, list[str]] = {}
+        self.looked_ahead: dict[str, list[Node]] = {}
+        self.kernels: list[Kernel] = []
+        self.sources: list[int] = []
+        self.run()
 
-    def run(self) -> Iterable[Kernel]:
+    def run(self) -> None:
+        """Find all kernels, in execution order."""
         for node in self.graph.compute_nodes:
-            if node.key in self.taken:
-                continue
-            is_hosted = node.key in self.placement.on_host
-            rules = self.on_host if is_hosted else self.on_device
-            is_view = node.domain == "" and (
-                node.op_type in rules.free or self.is_unchanged(node, rules) or self.is_strided(node, rules)
-            )
-            if is_view or (not is_hosted and self.vanishes(node)):
-                kernel = Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
-            else:
-                name, behind = self.group(node, rules)
-                members = (node, *(behind or self.followers(node, rules)))
-                found = "attention" if name == ATTENTION_GROUP else classify(self.graph, node, rules.blocked)
-                kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
-                if self.blocks is not None and self.runs_in_blocks(kernel, self.blocks):
-                    self.blocks.values.update(kernel.nodes[-1].outputs)
-            self.taken.update(member.key for member in kernel.nodes)
-            self.ready.update(name for member in kernel.nodes for name in member.outputs)
-            yield kernel
+            if node.key not in self.taken:
+                self.take(self.kernel_from(node))
+
+    def take(self, kernel: Kernel, source: int = -1) -> None:
+        """Add a kernel behind those before it."""
+        self.kernels.append(kernel)
+        self.sources.append(source)
+        for node in kernel.nodes:
+            self.taken.add(node.key)
+            self.ready.update(node.outputs)
+
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """Key of a kernel's first node → the kernel's index."""
+        return {kernel.main.key: index for index, kernel in enumerate(self.kernels)}
+
+    @cached_property
+    def kernel_of(self) -> dict[str, int]:
+        """Node key → index of its kernel."""
+        return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+
+    @cached_property
+    def watchers(self) -> dict[str, list[int]]:
+        """Node key → indices of the kernels that have the node or looked at it when they were found."""
+        found = {key: [index] for key, index in self.kernel_of.items()}
+        for index, kernel in enumerate(self.kernels):
+            for node in self.looked_at(kernel):
+                found.setdefault(node.key, []).append(index)
+        return found
+
+    def looked_at(self, kernel: Kernel) -> Iterator[Node]:
+        """The nodes behind the kernel that might have been part of it."""
+        yield from self.looked_ahead.get(kernel.main.key, ())
+        rules = self.on_host if kernel.on_host else self.on_device
+        reach = max((len(group.ops) for group in rules.groups if group.ops[0] == kernel.main.op_type), default=0)
+        if rules.attention and kernel.main.op_type == "MatMul":
+            reach = max(reach, MOST_IN_ATTENTION)
+        near = [kernel.main]
+        for _ in range(reach):
+            near = [reader for node in near for name in node.outputs for reader in self.graph.consumers(name)]
+            if len(near) > _MAX_EPILOGUE:
+                near = near[:_MAX_EPILOGUE]
+            yield from near
+
+    def kernel_from(self, node: Node) -> Kernel:
+        """The kernel that begins with the node."""
+        is_hosted = node.key in self.placement.on_host
+        rules = self.on_host if is_hosted else self.on_device
+        is_view = node.domain == "" and (
+            node.op_type in rules.free or self.is_unchanged(node, rules) or self.is_strided(node, rules)
+        )
+        if is_view or (not is_hosted and self.vanishes(node)):
+            return Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
+        name, behind = self.group(node, rules)
+        members = (node, *(behind or self.followers(node, rules)))
+        found = "attention" if name == ATTENTION_GROUP else classify(self.graph, node, rules.blocked)
+        kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
+        if self.blocks is not None and self.runs_in_blocks(kernel, self.blocks):
+            self.blocks.values.update(kernel.nodes[-1].outputs)
+        return kernel
 
     def group(self, first: Node, rules: Rules) -> tuple[str, tuple[Node, ...]]:
         """The structure that begins with the node and runs as one: its name, and the nodes behind the first."""
@@ -225,6 +274,7 @@ class _Grouping:
                 continue
             is_taken_in = node.op_type in allowed or (rules.drops_no_ops and passed_on(self.known, node) is not None)
             if not is_taken_in or not self.may_join(node, anchor, inside, rules):
+                self.looked_ahead.setdefault(anchor.key, []).append(node)
                 break
             group.append(node)
             keys.add(node.key)
@@ -243,6 +293,8 @@ class _Grouping:
                 self.push(node.outputs[0], pending)
             if not graph.is_output.isdisjoint(open_values):
                 break
+        if best < len(group):
+            self.looked_ahead.setdefault(anchor.key, []).extend(group[best:])
         return tuple(group[:best])
 
     def is_spread(self, name: str) -> bool:
@@ -250,6 +302,7 @@ class _Grouping:
         return len(self.graph.consumers(name)) > _MAX_EPILOGUE
 
     def push(self, name: str, pending: list[int]) -> None:
+        """Put the readers of the value among the nodes to look at."""
         if name in self.graph.is_output:
             return
         position = self.graph.position
@@ -257,6 +310,7 @@ class _Grouping:
             heapq.heappush(pending, position[reader.key])
 
     def may_join(self, node: Node, anchor: Node, inside: set[str], rules: Rules) -> bool:
+        """The node can run within the anchor's launch: its other operands are there by then."""
         if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
             return False
         if len(node.inputs) > _MAX_OPERANDS:
@@ -269,9 +323,10 @@ class _Grouping:
         if node.op_type in rules.constant_operand and not any(map(is_constant, node.inputs)):
             own = [name for name in node.inputs if name and name in inside]
             # an Add of two computed tensors is no bias: at most one residual is taken in
-            if node.op_type != "Add" or len(own) > 1 or any(name in self.residuals for name in own):
+            if node.op_type != "Add" or len(own) > 1 or any(name in self.added for name in own):
                 return False
-            self.residuals.add(node.outputs[0])
+            self.added.add(node.outputs[0])
+            self.residuals.setdefault(anchor.key, []).append(node.outputs[0])
         if not outside:
             return True
         if any(name not in self.ready and self.graph.producer(name) is not None for name in outside):

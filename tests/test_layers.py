@@ -26,6 +26,7 @@ FLOORS = (
     {"layout"},
     {"costs", "kernels", "shapes"},
     {"graph_builder", "latency", "patterns", "placement"},
+    {"regrouping"},
     {"analysis"},
     {"formula", "memory", "partitions", "roofline", "whatif"},
     {"describe", "gains", "rule"},

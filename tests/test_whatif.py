@@ -1,12 +1,17 @@
 """Edits on a graph's nodes and types, and what they save."""
 
+from contextlib import suppress
+from functools import cache
+
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from zoo import build
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
-from onnxlint.finding import Declare, Insert, Reconnect, Remove
+from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph
 from onnxlint.registry import installed_rules
 from onnxlint.rule import Context, example_model
@@ -66,16 +71,76 @@ def test_edits_that_do_not_fit_are_refused(graph: Graph, edits: tuple[Remove | R
         apply(graph, edits)
 
 
-@pytest.mark.parametrize("device", ["hi3519", "t4"])
-@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "mobilenet_v2", "inception_v3", "ghostnet"])
+def assert_same(reused: Analysis, anew: Analysis) -> None:
+    """To the bit: the same kernels, costs, loads and seconds."""
+    assert [[node.key for node in kernel.nodes] for kernel in reused.kernels] == [
+        [node.key for node in kernel.nodes] for kernel in anew.kernels
+    ]
+    for now, fresh in zip(reused.kernels, anew.kernels, strict=True):
+        assert (now.kernel_class, now.is_free, now.on_host) == (fresh.kernel_class, fresh.is_free, fresh.on_host)
+        assert now.group == fresh.group
+    assert reused.kernel_costs == anew.kernel_costs
+    assert reused.times.tolist() == anew.times.tolist()
+    assert reused.bounds == anew.bounds
+    assert reused.placement == anew.placement
+
+
+@pytest.mark.parametrize("device", ["hi3519", "rk3588", "t4"])
+@pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "inception_v3", "ghostnet", "mobilevit_xs", "tinybert_4l_312"])
 def test_pricing_from_a_base_is_pricing_anew(name: str, device: str) -> None:
-    """What is taken over from the unchanged graph's analysis is what a fresh one would find."""
+    """What is taken over from the unchanged graph's analysis is what a fresh one would find, fix after fix."""
     graph = read_model(build(name), Settings()).graph
     base = Analysis(graph, target_for(load_device(device)))
     fixes = [fix for rule in installed_rules() for finding in rule.check(Context(base)) for fix in finding.fixes]
     assert fixes
+    before = base
     for fix in fixes:
         changed = apply(graph, fix.edits)
-        anew, reused = Analysis(changed, base.target), Analysis(changed, base.target, base)
-        assert reused.total.tolist() == pytest.approx(anew.total.tolist(), rel=1e-12)
-        assert reused.kernel_costs == anew.kernel_costs
+        assert_same(Analysis(changed, base.target, base), Analysis(changed, base.target))
+        with suppress(EditError):
+            further = apply(before.graph, fix.edits)
+            before = Analysis(further, base.target, before)
+            assert_same(before, Analysis(further, base.target))
+
+
+@pytest.mark.parametrize("device", ["hi3519", "rk3588", "t4"])
+@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@given(data=st.data())
+def test_any_edits_are_priced_as_if_anew(device: str, data: st.DataObject) -> None:
+    """Nodes bypassed, doubled or followed by others anywhere, once and again."""
+    analysis = _analysed("shufflenet_v2_x0_5", device)
+    for step in range(2):
+        graph = analysis.graph
+        plain = [
+            node.key
+            for node in graph.compute_nodes
+            if len(node.outputs) == 1 and node.outputs[0] not in graph.is_output and node.inputs and node.inputs[0]
+        ]
+        edits: list[Edit] = []
+        for key in data.draw(st.lists(st.sampled_from(plain), min_size=1, max_size=4, unique=True)):
+            node = graph.node(key)
+            way, out = data.draw(st.sampled_from(("bypass", "double", "follow", "swap"))), node.outputs[0]
+            if way == "bypass":
+                edits += [Remove(node.key), Reconnect(out, node.inputs[0])]
+            elif way == "swap":
+                op = data.draw(st.sampled_from(("Relu", "Sigmoid", "Erf", "Identity")))
+                edits += [Remove(node.key), Insert(op, node.inputs[:1], node.outputs)]
+            elif way == "double":
+                edits += [Declare(f"{out}/{step}", graph.type_of(out))]
+                edits += [Insert(node.op_type, node.inputs, (f"{out}/{step}",))]
+            else:
+                reader = graph.consumers(out)[0]
+                new = f"{out}/{step}+"
+                edits += [Declare(new, graph.type_of(out)), Insert("HardSwish", (out,), (new,)), Remove(reader.key)]
+                edits += [Insert("Sum", tuple(new if n == out else n for n in reader.inputs), reader.outputs[:1])]
+        try:
+            changed = apply(graph, edits)
+        except EditError:
+            return
+        analysis, anew = Analysis(changed, analysis.target, analysis), Analysis(changed, analysis.target)
+        assert_same(analysis, anew)
+
+
+@cache
+def _analysed(name: str, device: str) -> Analysis:
+    return Analysis(read_model(build(name), Settings()).graph, target_for(load_device(device)))
