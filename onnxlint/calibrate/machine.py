@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 
 from onnxlint.calibrate.graphs import Builder
-from onnxlint.calibrate.sessions import RuntimeProblem, open_session
+from onnxlint.calibrate.sessions import RuntimeProblem, open_session, runtime
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NCHWC = "com.microsoft.nchwc"
@@ -29,9 +29,7 @@ def processor_name() -> str:
 
 def runtime_name() -> str:
     """`onnxruntime 1.20.0`."""
-    import onnxruntime
-
-    return f"onnxruntime {onnxruntime.__version__}"
+    return f"onnxruntime {runtime().__version__}"
 
 
 def layout_block(provider: str) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,10 +31,21 @@ class RuntimeProblem(Refusal):
     """ONNX Runtime lacks the provider, or can't run the model; `str()` is one line."""
 
 
-def provider_named(name: str) -> str:
-    """The installed execution provider of this name, `CPU` for `CPUExecutionProvider`; raises RuntimeProblem."""
+def runtime() -> ModuleType:
+    """The onnxruntime module, told before it is imported that it is not to report what it runs.
+
+    The wheels of 1.32 hold a telemetry client, which begins a database in the user's cache folder with each session.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    module: ModuleType = onnxruntime
+    return module
+
+
+def provider_named(name: str) -> str:
+    """The installed execution provider of this name, `CPU` for `CPUExecutionProvider`; raises RuntimeProblem."""
+    onnxruntime = runtime()
     available: list[str] = onnxruntime.get_available_providers()
     short = {full.removesuffix("ExecutionProvider").lower(): full for full in available}
     found = short.get(name.lower().removesuffix("executionprovider"))
@@ -53,8 +66,7 @@ def open_session(
     optimized_path: str | None = None,
 ) -> Any:
     """A session of `threads` threads at all optimizations; raises RuntimeProblem for a model that can't be run."""
-    import onnxruntime
-
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

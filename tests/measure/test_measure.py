@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import modelfiles
 import onnx
 import pytest
 
@@ -90,3 +92,13 @@ def test_weights_of_attributes_and_bodies_are_not_left_to_the_runtime(tmp_path: 
     model = onnx.helper.make_model(onnx.helper.make_graph([branch], "g", [], []))
     assert fill_absent(model, tmp_path) == 4
     assert b"secret" not in model.SerializeToString()
+
+
+def test_the_runtime_reports_nothing(tmp_path: Path) -> None:
+    path = modelfiles.saved(modelfiles.conv(), tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    words = ("measure", path, "-d", "generic", "--seconds", "0.1")
+    ran = modelfiles.script(*words, env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")})
+    assert ran.returncode == 0, ran.stderr
+    assert list(home.rglob("*")) == []
