@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -63,12 +64,12 @@ class WeightValues:
     _done: int = 0
     _descriptor: int | None = None
 
-    @property
+    @cached_property
     def total_bytes(self) -> int:
         """Bytes of all weights as stored."""
         return sum(needed_bytes(tensor) or 0 for tensor in self.tensors.values())
 
-    @property
+    @cached_property
     def why_not(self) -> str:
         """Why no value is read, in words; empty where they are."""
         if self.mode == "never":
