@@ -9,8 +9,10 @@ from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.joined_dims import row_dims
-from onnxlint.patterns.walk import data_inputs
+from onnxlint.patterns.walk import data_inputs, reduced_axes
 from onnxlint.tensor import INT64, TensorType
+
+_REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"})
 
 
 def by_rows(graph: Graph, limit: int) -> frozenset[str]:
@@ -66,11 +68,23 @@ def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) ->
             perm = [axis - 1 for axis in node.ints("perm") or ()][1:]
             yield Remove(node.key)
             yield Insert("Transpose", node.inputs, node.outputs, (("perm", perm),))
+        if node.op_type in _REDUCTIONS:
+            continue
         for constant in (one for one in node.inputs if one and graph.is_constant(one)):
             held = graph.type_of(constant)
             if held.rank == known.rank and held.is_known:
                 yield Declare(constant, TensorType(held.dtype, held.dims[1:]), is_weight=True)
     yield from _views(graph, values, {name: graph.type_of(name).dims[1:] for name in values}, gone)
+    reductions = {n.key: n for name in sorted(values) for n in graph.readers(name) if n.op_type in _REDUCTIONS}
+    for node in reductions.values():
+        axes = f"{node.outputs[0]}/axes"
+        yield Remove(node.key)
+        yield Declare(axes, TensorType(INT64, (1,)), is_weight=True)
+        given = (("keepdims", 1),)
+        if node.op_type == "ReduceSum":
+            yield Insert(node.op_type, (node.inputs[0], axes), node.outputs, given)
+        else:
+            yield Insert(node.op_type, node.inputs[:1], node.outputs, (("axes", [0]), *given))
 
 
 def _views(
@@ -133,6 +147,9 @@ def _leaves_first(graph: Graph, node: Node) -> bool:
     if node.domain or len(node.outputs) != 1:
         return False
     rank = graph.type_of(node.outputs[0]).rank or 0
+    if node.op_type in _REDUCTIONS:
+        # over the second dim: it becomes the first, and a one of it the batch
+        return reduced_axes(graph, node) == [1] and not node.attr("keepdims", 1)
     if node.op_type == "Transpose":
         return (node.ints("perm") or [1])[0] == 0
     if node.op_type == "Softmax":

@@ -85,7 +85,7 @@ def _broadcast(graph: Graph, node: Node) -> Iterator[Rewrite]:
 
 def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:
     known, minus = graph.type_of(value), f"{prefix}/minus"
-    yield Declare(minus, TensorType(known.dtype, ()), is_weight=True)
+    yield Declare(minus, TensorType(known.dtype, (1,) * (known.rank or 0)), is_weight=True)
     yield Declare(result, known)
     yield Insert("Mul", (value, minus), (result,))
 

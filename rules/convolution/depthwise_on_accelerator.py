@@ -47,6 +47,8 @@ MIN_SHARE = 0.05
 """The part of the latency that must be lost."""
 MIN_GAIN = 0.005
 """The part of the latency that the fused blocks must save together to be offered."""
+PRESSING_GAIN = 0.02
+"""The part of the latency that they must save to be a warning: it needs retraining."""
 _LISTED = 6
 
 
@@ -67,6 +69,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     blocks, saved = _fused(ctx, indices)
     fixes = gaining(ctx.analysis, _fixes(blocks), MIN_GAIN * ctx.total_s) if saved >= MIN_GAIN * ctx.total_s else ()
     pays = bool(fixes)
+    pressing = bool(gaining(ctx.analysis, fixes, PRESSING_GAIN * ctx.total_s))
     total_macs = sum(cost.macs for cost in analysis.kernel_costs) or 1
     taken = analysis.seconds(indices).mean() / ctx.total_s
     yield Finding(
@@ -77,7 +80,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes=tuple(ctx.kernels[index].main.key for index in indices),
         places=len(found),
         fixes=fixes,
-        severity="warning" if pays and share.min() >= MIN_SHARE else "info",
+        severity="warning" if pressing and share.min() >= MIN_SHARE else "info",
         details=tuple(_describe(ctx, block) for block in blocks[:_LISTED]) if pays else (),
     )
 

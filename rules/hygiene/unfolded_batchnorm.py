@@ -13,8 +13,9 @@ themselves, and so the price is near nothing there; what the graph is read by wi
 ## How to fix
 W' = W·γ/√(σ²+ε), b' = (b−μ)·γ/√(σ²+ε)+β: exact up to rounding. Export in `eval()` mode (PyTorch's exporter then folds
 it), or run the file through a simplifier. A convolution of 64 channels loses 256 numbers and one pass.
-Silent where the convolution's result has another reader or is an output, where the weights are computed or quantized,
-and on a BatchNormalization before the convolution (padding stands between).
+Silent where a part of it does not run on the device (OPS001 offers the same), where the convolution's result has another
+reader or is an output, where the weights are computed or quantized, and on a BatchNormalization before the convolution
+(padding stands between).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix
+from onnxlint.graph import Node
 from onnxlint.patterns.affine import affine_behind, folded
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
@@ -33,6 +35,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all of them."""
     graph = ctx.graph
     found = [(node, behind) for node in graph.compute_nodes if (behind := affine_behind(graph, node))]
+    found = [(node, behind) for node, behind in found if not any(_leaves(ctx, follower) for follower in behind)]
     if not found:
         return
     nodes = [follower for _, behind in found for follower in behind]
@@ -57,6 +60,10 @@ def check(ctx: Context) -> Iterator[Finding]:
             ),
         ),
     )
+
+
+def _leaves(ctx: Context, node: Node) -> bool:
+    return ctx.support(node).status == "unsupported"
 
 
 _NORMALIZED = """

@@ -98,10 +98,14 @@ def _explained(ctx: Context) -> set[str]:
 
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    fixes = bearable(ctx.analysis, _fixes(ctx, nodes))
+    forms = tuple(_fixes(ctx, nodes))
+    fixes = bearable(ctx.analysis, forms)
+    dearer = (
+        "Its other forms cost more here, beside the operators that leave with it: mend those first." if forms else ""
+    )
     return Finding(
         message=leaves(ctx.analysis, group, len(nodes), nodes),
-        suggestion="; ".join(fix.title for fix in fixes) or _advice(ctx, nodes[0]),
+        suggestion="; ".join(fix.title for fix in fixes) or dearer or _advice(ctx, nodes[0]),
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         fixes=fixes,

@@ -62,6 +62,16 @@ UNFOLD = """unfold (float[1,8,8,12] x) => (float[1,8,4,24] y)
   r = Reshape (t, flat)
   y = Reshape (r, tokens)
 }"""
+RADIX = """radix (float[1,16,5,5] x) => (float[1,8,5,5] y)
+<int64[5] apart = {1,2,8,5,5}, int64[1] second = {1}, int64[5] gate = {1,2,8,1,1}> {
+  r = Reshape (x, apart)
+  s = ReduceSum <keepdims = 0> (r, second)
+  m = GlobalAveragePool (s)
+  c = Concat <axis = 1> (m, m)
+  g = Reshape (c, gate)
+  p = Mul (r, g)
+  y = ReduceSum <keepdims = 0> (p, second)
+}"""
 MAP = """packed (float[1,8,5,5] x) => (float[1,2,25,25] y)
 <float[24,8,1,1] w, int64[5] apart = {1,3,2,4,25}, int64[3] each = {1,1,1}, int64[1] first = {0}> {
   p = Conv (x, w)
@@ -100,6 +110,8 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
             outs = [after.type_of(out).dims for out in node.outputs]
             if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Reshape":
                 return np.array(outs[0], np.int64)
+            if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "ReduceSum":
+                return np.array([0], np.int64)
             if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Split":
                 return np.array([dims[node.attr("axis")] for dims in outs], np.int64)
         return weight(name, shape, dtype)
@@ -108,7 +120,7 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, MAP])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
