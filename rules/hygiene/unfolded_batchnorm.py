@@ -13,9 +13,9 @@ themselves, and so the price is near nothing there; what the graph is read by wi
 ## How to fix
 W' = W·γ/√(σ²+ε), b' = (b−μ)·γ/√(σ²+ε)+β: exact up to rounding. Export in `eval()` mode (PyTorch's exporter then folds
 it), or run the file through a simplifier. A convolution of 64 channels loses 256 numbers and one pass.
-Silent where a part of it does not run on the device (OPS001 offers the same), where the convolution's result has another
-reader or is an output, where the weights are computed or quantized, and on a BatchNormalization before the convolution
-(padding stands between).
+Silent where a part of it does not run on the device (OPS001 offers the same), where the convolution's result has
+another reader or is an output, where the weights are computed or quantized, and on a BatchNormalization before the
+convolution (padding stands between).
 """
 
 from __future__ import annotations
