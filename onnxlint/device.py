@@ -312,6 +312,7 @@ class Device(_Strict, frozen=True, kw_only=True):
     operators: Operators
     vector_cost: dict[str, Positive] = {}
     move_cost: dict[str, Positive] = {}
+    short_runs: dict[str, NonNegative] = {}
     epilogue_cost: Positive = 1.0
     calibration: Calibration | None = None
     rules: dict[str, RuleSetting] = {}

@@ -13,7 +13,7 @@ from typing import Any
 Table = Mapping[str, Any]
 TAKEN = (
     *("kind", "native_precision", "host", "transfer", "pipelined", "alignment", "fusion", "toolchain", "operators"),
-    *("vector_cost", "move_cost", "epilogue_cost", "rules", "attainable"),
+    *("vector_cost", "move_cost", "short_runs", "epilogue_cost", "rules", "attainable"),
 )
 """The keys of a profile that it may leave to its kin."""
 WIDENED = 1.25

@@ -336,7 +336,7 @@ class Grouping:
         anchors = rules.residual_anchors
         residual = rules.residual_add and node.op_type == "Add" and (anchors is None or anchor.op_type in anchors)
         if residual and self.blocks is not None:
-            # what is added has to be in blocks, as the convolution's own result
+            # what is added to a result in blocks has to be in blocks, too
             plain = classify(self.graph, anchor, rules.blocked) == "lowered"
-            same = same and not plain and all(name in self.blocks.values for name in outside)
+            same = same and (plain or all(name in self.blocks.values for name in outside))
         return rules.chains or (residual and same)

@@ -25,7 +25,7 @@ from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, wei
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.quantization import is_integer_product
 from onnxlint.tensor import UnknownShape
-from onnxlint.variants import cost_of, form_of
+from onnxlint.variants import cost_of, form_of, run_of
 
 Bound = Literal["compute", "memory", "overhead", "fallback", "free"]
 BOUNDS: tuple[Bound, ...] = ("compute", "memory", "overhead", "fallback", "free")
@@ -88,22 +88,28 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
             sides = (inf, inf, _plane(costs.graph, node))
     if kernel.main.bodies:
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
+    half = cost_of(device.short_runs, form, 0.0)
+    slower = 1 + half / max(1, run_of(costs.graph, kernel.main)) if half else 1.0
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
-    moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form)
+    moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form) * slower
     again, passes = _moved_again(kernel, costs, device, sides)
     found = _CLASS_INDEX[_arithmetic_class(kernel, costs, device)]
-    return Load(found, operations, vector, float(moved), out, slowdown, *sides, again, passes)
+    return Load(found, operations, vector * slower, float(moved), out, slowdown, *sides, again, passes)
 
 
 def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> KernelClass:
-    """The kernel's class, or that of integer products where the device runs those faster than the rest."""
+    """The kernel's class, or that of integer products where the device runs those faster than the rest.
+
+    A 1×1 convolution that is lowered to a product has nothing to write out first: it is one.
+    """
     if costs.precision in _WIDER_THAN_INT8 and "int8" in device.precisions:
         is_integer = is_integer_product(costs.graph, kernel.main, costs.integers)
     else:
         measured = device.attainable.sets[0].integer is not None
         is_integer = measured and costs.precision == "int8" and kernel.main.op_type in ANCHORS
     if not is_integer:
-        return kernel.kernel_class
+        is_product = kernel.kernel_class == "lowered" and _window(costs.graph, kernel.main) == 1
+        return "gemm" if is_product else kernel.kernel_class
     channels = channels_of(costs.graph, kernel.main)
     return "integer_depthwise" if channels is not None and channels[2] else "integer"
 
@@ -122,11 +128,7 @@ def _moved_again(
     copies = _padded_copies(kernel.main, graph, device)
     moved = sum(2.0 * costs.bytes(name, _elements(graph, name)) for name in [*(n.outputs[0] for n in passes), *copies])
     _, depth, positions = sides
-    if (
-        kernel.kernel_class == "lowered"
-        and depth * positions < inf
-        and prod(graph.type_of(weight_of(kernel.main)).dims[2:]) > 1
-    ):
+    if kernel.kernel_class == "lowered" and depth * positions < inf and _window(graph, kernel.main) > 1:
         # each position's window is written out and read by the product, for all groups
         groups = int(kernel.main.attr("group", 1))
         moved += 2.0 * costs.bytes(kernel.main.outputs[0], int(depth * positions * groups))
@@ -146,6 +148,14 @@ def _padded_copies(node: Node, graph: Graph, device: Device) -> list[str]:
     into, out, *_ = channels
     copies = [node.inputs[0]] if into % device.alignment.input_channels else []
     return copies + ([node.outputs[0]] if out % device.alignment.output_channels else [])
+
+
+def _window(graph: Graph, node: Node) -> int:
+    """Elements of a convolution's kernel in one channel, 0 where they are unknown."""
+    try:
+        return prod(graph.type_of(weight_of(node)).dims[2:])
+    except UnknownShape:
+        return 0
 
 
 def sides_of(graph: Graph, node: Node, channels: Channels | None) -> tuple[float, float, float]:

@@ -1,20 +1,25 @@
 """The forms of an operator that a machine runs at different speeds, as a profile's cost tables name them.
 
 `Transpose.last` moves the innermost axis, `Resize.cubic` interpolates so, `ReduceMean.last` reduces the innermost axis,
+`Softmax.inner` normalizes along another axis than the innermost, `Expand.last` repeats along the innermost,
 `Mul.broadcast` has operands of different shapes, `MaxPool.plain` can't use the runtime's blocked layout. A form that a
 table does not have costs as the operator itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf, prod
 
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
+from onnxlint.tensor import UnknownShape
 
 _POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"})
 _BINARY = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"})
 _ALONG_AN_AXIS = frozenset({"Concat", "Split"})
+_ROW_BY_ROW = frozenset({"Softmax", "LogSoftmax", "LayerNormalization", "SimplifiedLayerNormalization"})
+_CUT_OR_REPEATED = frozenset({"Split", "Slice", "Pad", "Expand", "Tile"})
 
 
 def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> str:
@@ -33,6 +38,11 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
         if axes is None and len(node.inputs) > 1 and node.inputs[1] in graph.values:
             axes = graph.values[node.inputs[1]].reshape(-1).tolist()
         return f"{op}.last" if axes is not None and all(axis % rank == rank - 1 for axis in axes) else op
+    if op in ("Softmax", "LogSoftmax") and rank:
+        return op if int(node.attr("axis", -1)) % rank == rank - 1 else f"{op}.inner"
+    if op == "Expand" and rank:
+        written = graph.type_of(node.outputs[0]).shape
+        return f"{op}.last" if written and shape and written[-1] != shape[-1] else op
     if op in _ALONG_AN_AXIS and rank:
         return f"{op}.last" if int(node.attr("axis", 0)) % rank == rank - 1 else op
     if op in _BINARY and len(node.inputs) == 2:
@@ -44,6 +54,40 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
     return op
 
 
-def cost_of(table: Mapping[str, float], form: str) -> float:
+def run_of(graph: Graph, node: Node) -> float:
+    """Elements that the node handles in one go: the row that it normalizes, the stretch that it copies as a whole.
+
+    Infinite for operators that have no rows, and where a shape is unknown.
+    """
+    try:
+        read = graph.type_of(node.inputs[0]).dims if node.inputs else ()
+        written = graph.type_of(node.outputs[0]).dims
+    except UnknownShape:
+        return inf
+    rank, op = len(read), node.op_type
+    if not rank:
+        return inf
+    if op in _ROW_BY_ROW:
+        return prod(read[int(node.attr("axis", -1)) % rank :])
+    if op.startswith("Reduce"):
+        return read[-1]
+    if op == "Transpose":
+        order = node.ints("perm") or list(range(rank))[::-1]
+        whole = read[_last_difference(order, range(rank)) + 1 :]
+        return prod(whole) if whole else inf
+    if op == "Concat":
+        return prod(read[int(node.attr("axis", 0)) % rank :])
+    if op in _CUT_OR_REPEATED and len(written) == rank:
+        cut = written if op == "Slice" else read
+        return prod(cut[max(0, _last_difference(read, written)) :])
+    return inf
+
+
+def _last_difference(first: Sequence[object], second: Sequence[object]) -> int:
+    """The last place at which two sequences of one length differ, -1 if they are equal."""
+    return next((i for i in reversed(range(len(first))) if first[i] != second[i]), -1)
+
+
+def cost_of(table: Mapping[str, float], form: str, otherwise: float = 1.0) -> float:
     """The table's factor for this form, else for its operator, else 1."""
-    return table.get(form, table.get(form.partition(".")[0], 1.0))
+    return table.get(form, table.get(form.partition(".")[0], otherwise))

@@ -59,6 +59,7 @@ _DEPTHWISE = (
     *((7, c, s, 1) for c, s in ((96, 56), (192, 28), (384, 14))),
     *((3, c, s, 1) for c, s in ((24, 56), (58, 28), (116, 14), (232, 7), (40, 28), (120, 28))),
     *((3, c, s, 2) for c, s in ((24, 56), (116, 28))),
+    *((3, c, s, 1) for c, s in ((128, 112), (512, 20))),
 )
 # (kernel, channels, groups, height and width, stride)
 _GROUPED = (

@@ -70,16 +70,19 @@ def graphs() -> Graphs:
         yield name, partial(make.quantizations, name, (1, channels, side, side))
         name = f"where_{channels}_{side}"
         yield name, partial(make.where, name, (1, channels, side, side))
-    for rows, columns in ((197, 192), (49, 768), (3136, 96), (128, 312)):
+    for rows, columns in ((197, 192), (49, 768), (3136, 96), (128, 312), (3136, 24), (784, 48)):
         name = f"layernorm_{rows}_{columns}"
         yield name, partial(make.normalized, name, "LayerNormalization", (1, rows, columns))
         name = f"skiplayernorm_{rows}_{columns}"
         yield name, partial(make.skip_layer_norm, name, (1, rows, columns))
         name = f"layernorm_parts_{rows}_{columns}"
         yield name, partial(make.layer_norm_parts, name, (1, rows, columns))
-    for heads, rows, columns in ((3, 197, 197), (192, 49, 49), (12, 128, 128), (4, 784, 49)):
+    for heads, rows, columns in ((3, 197, 197), (192, 49, 49), (12, 128, 128), (4, 784, 49), (784, 16, 16)):
         name = f"softmax_{heads}_{rows}_{columns}"
         yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-1)
+    for heads, rows, columns in ((8, 785, 16), (8, 197, 32)):
+        name = f"inner_softmax_{heads}_{rows}_{columns}"
+        yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-2)
     for channels, side in ((96, 28), (64, 56), (512, 7)):
         for op in ("GlobalAveragePool", "ReduceMean", "ReduceSum"):
             name = f"{op.lower()}_{channels}_{side}"
@@ -118,6 +121,13 @@ _TRANSPOSES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     *(((1, 197, 3, 64), (0, 2, 1, 3)), ((1, 3, 197, 64), (0, 2, 1, 3)), ((1, 128, 12, 64), (0, 2, 1, 3))),
     *(((1, 12, 128, 64), (0, 1, 3, 2)), ((1, 784, 192), (0, 2, 1)), ((64, 49, 3, 3, 32), (2, 0, 3, 1, 4))),
     *(((1, 2, 58, 28, 28), (0, 2, 1, 3, 4)), ((1, 8, 7, 8, 7, 96), (0, 1, 3, 2, 4, 5))),
+    *(((196, 4, 16, 6), (0, 2, 1, 3)), ((1, 8, 785, 8), (0, 2, 1, 3))),
+)
+_EXPANSIONS = (
+    ("rows", (1, 64, 1, 56), (1, 64, 56, 56)),
+    ("rows", (3, 1, 64, 64), (3, 12, 64, 64)),
+    ("last", (1, 256, 1, 1), (1, 256, 28, 28)),
+    ("last", (16, 6, 49, 1), (16, 6, 49, 32)),
 )
 
 
@@ -125,7 +135,13 @@ def _movement() -> Graphs:
     for dims, order in _TRANSPOSES:
         name = f"transpose_{'x'.join(map(str, dims))}_{''.join(map(str, order))}"
         yield name, partial(make.transposes, name, dims, order)
-    for channels, side in ((64, 7), (64, 28), (64, 56)):
+    for kind, dims, wider in _EXPANSIONS:
+        name = f"expand_{kind}_{'x'.join(map(str, wider))}"
+        yield name, partial(make.expansions, name, dims, wider)
+    for dims in ((2, 1, 6, 197, 64), (2, 64, 3, 49, 32)):
+        name = f"split_whole_{'x'.join(map(str, dims))}"
+        yield name, partial(make.splits, name, dims, 0)
+    for channels, side in ((64, 7), (64, 28), (64, 56), (128, 56)):
         dims = (1, channels, side, side)
         yield f"concat_{channels}_{side}", partial(make.concats, "concat", dims, 1)
         yield f"concat_last_{channels}_{side}", partial(make.concats, "concat_last", dims, 3)

@@ -23,6 +23,7 @@ residual_anchors = ["Conv"]
 chains = false
 free = ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]
 free_unchanged = ["Slice", "Pad", "Expand", "Tile", "Resize"]
+drops_no_ops = true
 closing = ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Softmax", "LayerNormalization"]
 constant_operand = ["Add", "Mul"]
 second_pass = ["Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish"]

@@ -12,6 +12,7 @@ from onnxlint.calibrate.graphs import Builder
 from onnxlint.calibrate.sessions import RuntimeProblem, open_session, runtime
 
 _CPUINFO = Path("/proc/cpuinfo")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _NCHWC = "com.microsoft.nchwc"
 
 
@@ -25,6 +26,17 @@ def processor_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or "unknown processor"
+
+
+def second_level_kib(default: int = 1024) -> int:
+    """KiB of one core's second-level cache, as Linux tells it; `default` where it doesn't."""
+    try:
+        for index in sorted(_CACHES.iterdir()):
+            if index.name.startswith("index") and (index / "level").read_text(encoding="ascii").strip() == "2":
+                return int((index / "size").read_text(encoding="ascii").strip().removesuffix("K"))
+    except (OSError, ValueError):
+        pass
+    return default
 
 
 def runtime_name() -> str:

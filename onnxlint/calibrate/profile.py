@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxlint.calibrate.fit import Problem, Sample
 from onnxlint.calibrate.fusions import fusion, fusion_table
+from onnxlint.calibrate.machine import second_level_kib
 from onnxlint.calibrate.partial import Circumstances
 from onnxlint.device import (
     MAX_SPREAD,
@@ -20,6 +21,7 @@ from onnxlint.device import (
     ParameterSet,
     Precision,
     Toolchain,
+    WeightMemory,
 )
 from onnxlint.device_runtime import Calibration
 
@@ -35,6 +37,7 @@ _START = ParameterSet(
     integer_depthwise=0.1,
     vector_gops=20.0,
     bandwidth_gb_per_s=12.0,
+    stream_gb_per_s=12.0,
     overhead_us=3.0,
     vector_overhead_us=3.0,
     view_us=0.5,
@@ -59,6 +62,16 @@ def starting_device(
         for precision, rate in _rates(peak_gops, integer_peak_gops)
     }
     start = msgspec.structs.replace(_START, vector_gops=max(1.0, _VECTOR_SHARE * peak_gops))
+    memory = None
+    if where.provider == "CPUExecutionProvider":
+        memory = WeightMemory(
+            kib=float(second_level_kib() * where.threads),
+            reload="rest",
+            trust="assumed",
+            source=f"second-level caches of {threads}: weights beyond them come anew at each run",
+        )
+    else:
+        start = msgspec.structs.replace(start, stream_gb_per_s=None)
     if integer_peak_gops is None:
         start = msgspec.structs.replace(start, integer=None, integer_depthwise=None)
     return Device(
@@ -70,6 +83,7 @@ def starting_device(
         native_precision="fp32",
         peak_gops=peaks,
         bandwidth_gb_per_s=Figure(value=start.bandwidth_gb_per_s, trust="calibrated", source=source),
+        weight_memory=memory,
         alignment=Alignment(output_channels=block, trust="calibrated", source="the block of the runtime's layout"),
         attainable=Attainable(trust="calibrated", source=source, sets=[start]),
         fusion=fusion(block),
@@ -128,6 +142,8 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
     lines += _table(
         "bandwidth_gb_per_s", value=parameters.bandwidth_gb_per_s, trust="calibrated", source=bandwidth.source
     )
+    if device.weight_memory is not None:
+        lines += _table("weight_memory", **msgspec.structs.asdict(device.weight_memory))
     lines += _table("alignment", **msgspec.structs.asdict(device.alignment))
     source = f"{calibration.benchmarks} micro-benchmarks, each a ratio to a reference run beside it; {bandwidth.source}"
     lines += _table("attainable", trust="calibrated", source=source, note=note + "." + noise, spread=spread)
@@ -136,6 +152,7 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
         lines += _table(f"attainable.sets.shapes.{name}", **msgspec.structs.asdict(shape))
     lines += _table("vector_cost", **device.vector_cost)
     lines += _table("move_cost", **device.move_cost)
+    lines += _table("short_runs", **device.short_runs)
     lines += [fusion_table(device.alignment.output_channels).strip(), ""]
     lines += _table("toolchain", **msgspec.structs.asdict(device.toolchain))
     operators = device.operators

@@ -233,6 +233,14 @@ def slices(name: str, dims: Sequence[int], axis: int) -> onnx.ModelProto:
     return graph.finish(*(graph.add("Slice", [y, *bounds]) for y in distinct(graph, x, _REPEATS)))
 
 
+def expansions(name: str, dims: Sequence[int], wider: Sequence[int]) -> onnx.ModelProto:
+    """Repetitions along the axes that are 1."""
+    graph = Builder(name)
+    shape = graph.constant(np.array(wider, np.int64))
+    values = distinct(graph, graph.input(*dims), _REPEATS)
+    return graph.finish(*(graph.add("Expand", [value, shape]) for value in values))
+
+
 def gathers(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     """Gathers of every second channel."""
     graph = Builder(name)

@@ -41,6 +41,7 @@ def agreement(name: str, folder: Path) -> float:
         ("mobilenet_v3_small", 0.9),
         ("efficientnet_b0", 0.9),
         ("shufflenet_v2_x0_5", 0.85),
+        ("shufflenet_v1_g3", 0.98),
         ("squeezenet_1_1", 0.95),
         ("tinybert_4l_312", 0.8),
         ("vit_tiny", 0.8),
