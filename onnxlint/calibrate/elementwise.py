@@ -150,5 +150,9 @@ def _movement() -> Graphs:
         yield f"slice_last_{channels}_{side}", partial(make.slices, "slice_last", dims, 3)
         yield f"gather_{channels}_{side}", partial(make.gathers, "gather", dims)
         yield f"pad_{channels}_{side}", partial(make.pads, "pad", dims)
-        for mode in ("nearest", "linear", "cubic"):
+        for mode in ("nearest", "linear"):
             yield f"resize_{mode}_{channels}_{side}", partial(make.resizes, "resize", dims, mode)
+    # by a factor that puts every pixel between others, as an image or a position embedding is fitted to a size
+    for channels, side in ((3, 96), (16, 40), (64, 28)):
+        name = f"resize_cubic_{channels}_{side}"
+        yield name, partial(make.resizes, name, (1, channels, side, side), "cubic", 1.1)

@@ -107,11 +107,11 @@ def scaled(name: str, op: str, dims: Sequence[int], scale: Sequence[int]) -> onn
 
 
 def prelu(name: str, dims: Sequence[int]) -> onnx.ModelProto:
-    """PRelu with a slope for each channel, in a chain."""
+    """PRelu with a slope for each channel, in a chain; a quarter keeps the signs as they come, without order."""
     graph = Builder(name)
     x = graph.input(*dims)
     for _ in range(_REPEATS):
-        x = graph.add("PRelu", [x, graph.weight((dims[1], 1, 1))])
+        x = graph.add("PRelu", [x, graph.constant(np.full((dims[1], 1, 1), 0.25, np.float32))])
     return graph.finish(x)
 
 
@@ -257,11 +257,11 @@ def pads(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     return graph.finish(*(graph.add("Pad", [y, around]) for y in distinct(graph, x, _REPEATS)))
 
 
-def resizes(name: str, dims: Sequence[int], mode: str) -> onnx.ModelProto:
-    """Enlargements to twice the size."""
+def resizes(name: str, dims: Sequence[int], mode: str, scale: float = 2.0) -> onnx.ModelProto:
+    """Enlargements by one factor on the two last axes."""
     graph = Builder(name)
     x = graph.input(*dims)
-    scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    scales = graph.constant(np.array([1, 1, scale, scale], np.float32))
     options: dict[str, Any] = {"nearest_mode": "floor"} if mode == "nearest" else {}
     transform = "asymmetric" if mode == "nearest" else "half_pixel"
     outputs = [
