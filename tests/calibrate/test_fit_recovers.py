@@ -8,7 +8,7 @@ import pytest
 
 from onnxlint.calibrate.benchmarks import benchmarks
 from onnxlint.calibrate.fit import Problem, Sample, changed, graph_of, scan, search, with_cost
-from onnxlint.calibrate.learn import with_set
+from onnxlint.calibrate.learn import learn, with_set
 from onnxlint.calibrate.partial import Circumstances
 from onnxlint.calibrate.profile import starting_device
 from onnxlint.device import Device
@@ -67,3 +67,19 @@ def test_small_shapes_leave_other_classes_alone() -> None:
     predicted = Problem(taught, device()).predict([base, slower])
     assert predicted[:, 0] == pytest.approx(predicted[:, 1])
     assert msgspec.structs.asdict(base)["shapes"] == {}
+
+
+def test_how_fast_weights_come_is_recovered() -> None:
+    start = device()
+    assert start.weight_memory is not None
+    truth = with_set(start, changed(start.attainable.sets[0], {"stream_gb_per_s": 7.0, "gemm": 0.8}))
+    taught = samples("matmul_1_", 9, truth)
+    learnt = learn(taught, start).attainable.sets[0]
+    assert learnt.stream_gb_per_s == pytest.approx(7.0, rel=0.1)
+
+
+def test_rows_that_are_short_are_told_from_a_dear_operator() -> None:
+    truth = with_cost(with_cost(device(), "vector_cost", "Softmax", 2.0), "short_runs", "Softmax", 50.0)
+    learnt = learn(samples("softmax_", 5, truth), device())
+    assert learnt.short_runs["Softmax"] == 50.0
+    assert learnt.vector_cost["Softmax"] == pytest.approx(2.0, rel=0.1)
