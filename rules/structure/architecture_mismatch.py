@@ -51,18 +51,19 @@ def check(ctx: Context) -> Iterator[Finding]:
     if ctx.device.kind == "cpu":
         kinds.append(("dense convolutions", "separable", dense_convolutions(ctx.graph), _separable))
     for found, wanted, blocks, replaced in kinds:
-        finding = _finding(ctx, found, wanted, _apart(blocks), replaced)
+        finding = _finding(ctx, found, wanted, _apart(ctx, blocks), replaced)
         if finding is not None:
             yield finding
 
 
-def _apart(blocks: Iterator[Block]) -> list[Block]:
-    """The blocks without those that share a node with an earlier one."""
+def _apart(ctx: Context, blocks: Iterator[Block]) -> list[Block]:
+    """The blocks between maps of one rank, without those that share a node with an earlier one."""
     taken: set[str] = set()
     kept: list[Block] = []
     for block in blocks:
         keys = {node.key for node in block.nodes}
-        if taken.isdisjoint(keys):
+        ranks = {rank for name in (block.source, block.output) if (rank := ctx.graph.type_of(name).rank) is not None}
+        if ranks <= {len(block.kernel) + 2} and taken.isdisjoint(keys):
             taken |= keys
             kept.append(block)
     return kept
