@@ -38,7 +38,8 @@ CLASS_MARKS: dict[KernelClass, str] = {
     "vector": "v",
 }
 NUMBERS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_STYLES = dict(zip(CLASS_MARKS, ("cyan", "blue", "green", "red", "yellow", "red") * 2, strict=True))
+_COLOURS = "cyan", "blue", "green", "magenta", "yellow", "red"
+_STYLES = dict(zip(CLASS_MARKS, (*_COLOURS, *(f"bright_{name}" for name in _COLOURS)), strict=True))
 _DEAREST = 9
 _WIDE = 110
 _MOST_COLUMNS = 110
@@ -265,24 +266,34 @@ def _dearest_table(groups: Sequence[Group], width: int) -> Table:
     if is_wide:
         titles[2:2] = ["class", "operators"]
     table = _table(titles, {"", "layer", "class", "operators", "bound"})
-    room = max(8, width - (96 if is_wide else 56))
-    for group in groups:
+    lines = [_cells(group, is_wide) for group in groups]
+    others = [
+        max(map(len, (title, *column))) for title, *column in zip(titles, *lines, strict=True) if title != "layer"
+    ]
+    room = max(8, width - sum(others) - 2 * len(titles))
+    for group, cells in zip(groups, lines, strict=True):
         point, many = group.points[0], len(group.points)
         times = f" ×{many}" if many > 1 else ""
-        cells: list[Text | str] = [
-            Text(group.mark, f"bold {_STYLES[point.kernel_class]}"),
-            Text(tail(printable(point.name, 400), room - len(times)) + times),
-            _short(point.intensity),
-            rate(point.attained_gops),
-            percent(point.roof_share),
-            point.bound,
-            seconds(group.latency_s),
-            percent(point.share * many),
-        ]
-        if is_wide:
-            cells[2:2] = [point.kernel_class, Text(printable(point.ops, 28))]
-        table.add_row(*cells)
+        name = tail(printable(point.name, 400), room - len(times)) + times
+        mark, _, *others_of_line = cells
+        table.add_row(Text(mark, f"bold {_STYLES[point.kernel_class]}"), Text(name), *map(Text, others_of_line))
     return table
+
+
+def _cells(group: Group, is_wide: bool) -> list[str]:
+    """A row of the table of the dearest, its name left out."""
+    point = group.points[0]
+    return [
+        group.mark,
+        "",
+        *([point.kernel_class, printable(point.ops, 28)] if is_wide else []),
+        _short(point.intensity),
+        rate(point.attained_gops),
+        percent(point.roof_share),
+        point.bound,
+        seconds(group.latency_s),
+        percent(point.share * len(group.points)),
+    ]
 
 
 def _table(titles: Sequence[str], words: Container[str]) -> Table:
