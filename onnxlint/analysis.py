@@ -19,6 +19,7 @@ from onnxlint.kernels import Grouping, Kernel
 from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
 from onnxlint.layout import conversions
 from onnxlint.placement import Placement, place
+from onnxlint.quantization import forms_of
 from onnxlint.regrouping import Regrouping
 from onnxlint.support import SupportTable
 from onnxlint.variants import cost_of
@@ -59,7 +60,7 @@ class Analysis:
 
     def __init__(self, graph: Graph, target: Target, base: Analysis | None = None) -> None:
         self.graph, self.target = graph, target
-        self.costs = CostModel(graph, target.precision)
+        self.costs = CostModel(graph, target.precision, forms=forms_of(target.device.fusion))
         self.grouping, self.placement = self._grouped(base)
         self.kernels: tuple[Kernel, ...] = tuple(self.grouping.kernels)
         self._loads: dict[int, Load] = {}
@@ -233,7 +234,8 @@ class Analysis:
 
     @cached_property
     def _host_costs(self) -> CostModel:
-        return CostModel(self.graph, self.target.host_machine.precision)
+        target = self.target
+        return CostModel(self.graph, target.host_machine.precision, forms=forms_of(target.host.fusion))
 
     @cached_property
     def _streamed_share(self) -> float:

@@ -13,7 +13,7 @@ from onnxlint.device import PRECISION_BITS, Precision
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import Work, cost_function
 from onnxlint.params import Params, params_by_node
-from onnxlint.quantization import integer_bits, integer_sources
+from onnxlint.quantization import IntegerForms, integer_bits, integer_sources
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS, UnknownShape, dtype_bits
 
 _INT4_ACTIVATION_BITS = 8
@@ -25,12 +25,18 @@ _Known = tuple[Work | None, Node]
 class CostModel:
     """Costs of one graph's nodes at one precision, each computed once; `outer` is the model of the enclosing graph.
 
-    `work` is None for an operator without a cost function or with unknown shapes: such a node's cost is unknown,
-    never zero.
+    `forms` are the integer forms of the device's runtime. `work` is None for an operator without a cost function or
+    with unknown shapes: such a node's cost is unknown, never zero.
     """
 
-    def __init__(self, graph: Graph, precision: Precision, outer: CostModel | None = None) -> None:
-        self.graph, self.precision, self.outer = graph, precision, outer
+    def __init__(
+        self,
+        graph: Graph,
+        precision: Precision,
+        outer: CostModel | None = None,
+        forms: IntegerForms | None = None,
+    ) -> None:
+        self.graph, self.precision, self.outer, self.forms = graph, precision, outer, forms
         self._works: dict[str, _Known] = {}
         self._alike: dict[tuple[object, ...], _Known] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -115,7 +121,7 @@ class CostModel:
     @cached_property
     def integers(self) -> Mapping[str, Node]:
         """The float values that are read as integers, with the DequantizeLinear behind each."""
-        return integer_sources(self.graph)
+        return integer_sources(self.graph, self.forms)
 
     @cached_property
     def _leaf_bits(self) -> dict[str, int]:
@@ -208,7 +214,7 @@ class CostModel:
     def body(self, graph: Graph) -> CostModel:
         """The cost model of a body."""
         if id(graph) not in self._bodies:
-            self._bodies[id(graph)] = CostModel(graph, self.precision, self)
+            self._bodies[id(graph)] = CostModel(graph, self.precision, self, self.forms)
         return self._bodies[id(graph)]
 
     def _control_flow(self, node: Node) -> Cost:

@@ -25,6 +25,7 @@ from onnxlint.device_runtime import (
     BlockedLayout,
     Calibration,
     Count,
+    DirectIntegers,
     FusedGroup,
     KernelClass,
     NonNegative,
@@ -56,6 +57,11 @@ MAX_SPREAD = 10.0
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
 PRECISION_BITS: dict[str, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
+_LIKE: dict[KernelClass, KernelClass] = {
+    "integer_lowered": "integer",
+    "integer_gemm": "integer",
+    "integer_batched": "integer_gemm",
+}
 Trust = Literal["datasheet", "derived", "fitted", "calibrated", "assumed"]
 
 
@@ -95,11 +101,13 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     """One set of attainable figures: per kernel class the fraction of the peak, then bandwidth and launch overhead.
 
     `conv3x3` are dense 3×3 convolutions of stride 1, which Winograd's algorithm serves: it spends fewer multiplications
-    than the MACs counted here, so the fraction may exceed 1. `integer` and `integer_depthwise` are products of 8-bit
-    integers in a model that runs in a wider precision otherwise: fractions of the int8 peak. `vector_gops` is the rate
+    than the MACs counted here, so the fraction may exceed 1. `integer…` are products of 8-bit integers in a
+    model that runs in a wider precision otherwise, as fractions of the int8 peak: convolutions, depthwise ones, those
+    whose windows are copied out first (`integer_lowered`), products with a constant factor (`integer_gemm`) and with a
+    computed one (`integer_batched`). `vector_gops` is the rate
     of element-wise arithmetic in 10⁹ operations a second, `vector_overhead_us` the launch of a kernel that has no other
-    arithmetic. A class that is left out runs at `conv` (convolutions, integer products), at `depthwise`
-    (`integer_depthwise`) or at `gemm` (attention, recurrent), a launch at `overhead_us`.
+    arithmetic. A class that is left out runs at `conv` (convolutions, `integer`), at `depthwise` (`integer_depthwise`),
+    at `integer` (the other integer products) or at `gemm` (attention, recurrent), a launch at `overhead_us`.
 
     What a calibration adds: `cache_gb_per_s` is the bandwidth of a kernel whose traffic is at most `cache_kib`,
     `view_us` what a view costs that moves nothing, `run_us` what a run costs before its first kernel, `shapes` how
@@ -118,6 +126,9 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
     recurrent: Positive | None = None
     integer: Positive | None = None
     integer_depthwise: Positive | None = None
+    integer_lowered: Positive | None = None
+    integer_gemm: Positive | None = None
+    integer_batched: Positive | None = None
     vector_gops: Positive
     bandwidth_gb_per_s: Positive
     overhead_us: NonNegative
@@ -139,14 +150,22 @@ class ParameterSet(_Strict, frozen=True, kw_only=True):
             return own
         if kernel_class == "integer_depthwise":
             return self.efficiency("depthwise")
+        if kernel_class in _LIKE:
+            return self.efficiency(_LIKE[kernel_class])
         return self.gemm if kernel_class in ("attention", "recurrent") else self.conv
 
     def launch_us(self, kernel_class: KernelClass) -> float:
         """Microseconds from one kernel of a class to the next beside computing and moving."""
         own = self.vector_overhead_us if kernel_class == "vector" else None
-        if kernel_class in self.shapes:
-            own = self.shapes[kernel_class].overhead_us
+        shape = self.shape(kernel_class)
+        if shape is not None:
+            own = shape.overhead_us
         return self.overhead_us if own is None else own
+
+    def shape(self, kernel_class: KernelClass) -> SmallShapes | None:
+        """How the class loses speed on small shapes, or the class that it runs like; None where nothing is known."""
+        found = self.shapes.get(kernel_class)
+        return self.shape(_LIKE[kernel_class]) if found is None and kernel_class in _LIKE else found
 
 
 class Attainable(_Strict, frozen=True, kw_only=True):
@@ -210,6 +229,10 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     frameworks add it, or run the BatchNorm that exports fold into it, by itself). The weights of one of `weights_again`
     are brought into the runtime's layout at every run (`move_cost`: WeightLayout, WeightLayout.window beyond 1×1).
     `groups`: structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
+
+    `integer_forms`: the operators that run on integers between a DequantizeLinear and a QuantizeLinear; what is not
+    among them runs on floats, with the two as passes of their own (not given: everything between them runs on
+    integers). The result of one of `integer_to_float` need not be quantized again.
     """
 
     epilogue: list[str] = []
@@ -229,6 +252,9 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     weights_again: list[str] = []
     groups: list[FusedGroup] = []
     blocked: BlockedLayout | None = None
+    integer_forms: list[str] | None = None
+    integer_to_float: list[str] = []
+    integer_direct: DirectIntegers | None = None
     source: Text
 
 

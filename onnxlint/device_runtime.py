@@ -18,10 +18,13 @@ KernelClass = Literal[
     "recurrent",
     "integer",
     "integer_depthwise",
+    "integer_lowered",
+    "integer_gemm",
+    "integer_batched",
     "vector",
 ]
 KERNEL_CLASSES: tuple[KernelClass, ...] = get_args(KernelClass)
-INTEGER_CLASSES: tuple[KernelClass, ...] = ("integer", "integer_depthwise")
+INTEGER_CLASSES: tuple[KernelClass, ...] = tuple(name for name in KERNEL_CLASSES if name.startswith("integer"))
 """Products of 8-bit integers in a model that is executed in a wider precision otherwise."""
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
@@ -67,6 +70,18 @@ class BlockedLayout(Strict, frozen=True, kw_only=True):
     input_multiple: Count = 1
     anchors: list[str]
     followers: list[str] = []
+    source: Text
+
+
+class DirectIntegers(Strict, frozen=True, kw_only=True):
+    """Which convolutions of integers the runtime computes from where their input lies.
+
+    Dense ones whose input channels are a multiple of `input_multiple` and whose output channels are at least
+    `least_outputs`, and depthwise ones. What can't has its windows copied out first (class `integer_lowered`).
+    """
+
+    input_multiple: Count = 1
+    least_outputs: Count = 1
     source: Text
 
 

@@ -9,6 +9,7 @@ from onnxlint.device import Fusion
 from onnxlint.device_runtime import FusedGroup
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import VIEWS
+from onnxlint.quantization import IntegerForms, forms_of
 
 _ON_SCORES = frozenset({"Mul", "Div", "Add", "Where", "Cast", "Reshape", "Identity", "Dropout"})
 _MOST_ON_SCORES = 8
@@ -37,6 +38,7 @@ class Rules:
         self.drops_no_ops = bool(fusion.drops_no_ops)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
         self.attention = fusion.attention
+        self.forms: IntegerForms | None = forms_of(fusion)
 
 
 def find_group(

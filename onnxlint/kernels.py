@@ -19,7 +19,7 @@ from onnxlint.operators import ELEMENTWISE
 
 if TYPE_CHECKING:
     from onnxlint.placement import Placement
-from onnxlint.quantization import integer_sources, is_same_grid
+from onnxlint.quantization import integer_sources, is_same_grid, read_as_floats
 
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})
 TRANSPOSED = frozenset({"ConvTranspose"})
@@ -48,6 +48,7 @@ ATTENTION_GROUP = "Attention"
 ANCHORS = CONVOLUTIONS | TRANSPOSED | MATRIX_PRODUCTS
 MULTIPLIERS = ANCHORS | RECURRENT | ATTENTION
 """Operators whose arithmetic is multiply-accumulates."""
+_FACTOR_BEHIND_SCALES = frozenset({"QLinearConv", "QLinearMatMul", "QGemm"})
 _QUANTIZE = frozenset({"QuantizeLinear"})
 _MAX_EPILOGUE = 24
 _MAX_OPERANDS = 16
@@ -111,8 +112,8 @@ def takes_blocks(node: Node, weight: tuple[int | None, ...], groups: int, blocke
 
 
 def weight_of(node: Node) -> str:
-    """The input that holds a convolution's weights."""
-    return node.inputs[3] if node.op_type == "QLinearConv" and len(node.inputs) > 3 else node.inputs[1]
+    """The input that holds a convolution's weights, or a product's second factor."""
+    return node.inputs[3] if node.op_type in _FACTOR_BEHIND_SCALES and len(node.inputs) > 3 else node.inputs[1]
 
 
 class Grouping:
@@ -128,7 +129,9 @@ class Grouping:
         self.on_device, self.on_host = on_device, on_host
         self.taken: set[str] = set()
         self.ready: set[str] = set()
-        self.integers = integer_sources(graph)
+        self.forms = on_device.forms
+        self.integers = integer_sources(graph, self.forms)
+        self.as_floats = read_as_floats(graph, self.integers, self.forms)
         self.known = Known(graph, is_static=True)
         layout = on_device.blocked
         self.blocks = Blocks(graph, layout) if layout is not None else None
@@ -238,11 +241,14 @@ class Grouping:
         if node.op_type == "QuantizeLinear":
             source = self.integers.get(node.inputs[0])
             return source is not None and is_same_grid(self.graph, node, source)
-        return node.op_type == "DequantizeLinear" and node.outputs[0] in self.integers
+        if node.op_type != "DequantizeLinear":
+            return False
+        return node.outputs[0] in self.integers and node.outputs[0] not in self.as_floats
 
     def followers(self, anchor: Node, rules: Rules) -> tuple[Node, ...]:
         """The nodes that run within the anchor's launch."""
-        is_integer = any(name in self.integers for name in anchor.inputs)
+        has_form = self.forms is None or anchor.op_type in self.forms.operators
+        is_integer = has_form and any(name in self.integers for name in anchor.inputs)
         if anchor.op_type in ANCHORS:
             allowed = rules.by_operator.get(anchor.op_type, rules.epilogue)
         elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):

@@ -20,6 +20,7 @@ import numpy as np
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
 from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, KernelClass, Precision
+from onnxlint.device_runtime import SmallShapes
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
 from onnxlint.operators import ELEMENTWISE
@@ -36,6 +37,9 @@ _MOST_STEPS = 16
 _WIDER_THAN_INT8 = ("fp32", "fp16", "bf16")
 Channels = tuple[int, int, bool, bool]
 """Per group: in, out, whether depthwise, whether pointwise."""
+_LOWERED = ("lowered", "integer_lowered")
+_BYTE, _MAX_POOL = 8, "NhwcMaxPool"
+_LARGE = SmallShapes()
 _CLASS_INDEX = {name: index for index, name in enumerate(KERNEL_CLASSES)}
 
 
@@ -69,14 +73,16 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
     vector = 0.0
     blocked = device.fusion.blocked
     sides = (inf, inf, inf)
-    form = kernel.group or form_of(costs.graph, kernel.main, blocked)
+    is_integer = any(name in costs.integers for name in kernel.main.inputs)
+    form = kernel.group or _form(kernel.main, costs, device, is_integer=is_integer)
     in_epilogue = kernel.main.op_type in ANCHORS
     for node in kernel.nodes:
         work = costs.work(node)
-        if work is None:
-            continue
+        if work is None or (is_integer and node.op_type == "QuantizeLinear" and node is not kernel.main):
+            continue  # an integer operator gives integers
         if work.other_flops:
-            weight = cost_of(device.vector_cost, kernel.group or form_of(costs.graph, node, blocked))
+            own = form if node is kernel.main else form_of(costs.graph, node, blocked)
+            weight = cost_of(device.vector_cost, kernel.group or own)
             vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
         if work.macs:
             channels = channels_of(costs.graph, node)
@@ -86,15 +92,24 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
             sides = sides_of(costs.graph, node, channels)
         elif node.op_type == "Resize" and _is_by_pixel(costs.graph, node, device):
             sides = (inf, inf, _plane(costs.graph, node))
+    if form == "QLinearConcat" and not vector:
+        # the pair around a Concat says the same as its integer form, whose inputs are brought to one grid
+        vector = 2.0 * _elements(costs.graph, kernel.main.outputs[0]) * cost_of(device.vector_cost, form)
     if kernel.main.bodies:
         operations, vector = 2.0 * cost.macs, float(cost.other_flops)
     half = cost_of(device.short_runs, form, 0.0)
     slower = 1 + half / max(1, run_of(costs.graph, kernel.main)) if half else 1.0
     out = max((_elements(costs.graph, name) for name in kernel.nodes[-1].outputs if name), default=0)
     moved = max(0, cost.memory_access_bytes - on_chip_bytes) * cost_of(device.move_cost, form) * slower
-    again, passes = _moved_again(kernel, costs, device, sides)
-    found = _CLASS_INDEX[_arithmetic_class(kernel, costs, device)]
-    return Load(found, operations, vector * slower, float(moved), out, slowdown, *sides, again, passes)
+    found = _arithmetic_class(kernel, costs, device)
+    if found == "integer" and device.fusion.integer_direct is not None:
+        own_channels = channels_of(costs.graph, kernel.main)
+        if own_channels is not None:
+            sides = (sides[0], own_channels[0], sides[2])  # the window is gone through place by place
+    if found in INTEGER_CLASSES:
+        vector += out * device.vector_cost.get("Requantize", 0.0)
+    again, passes = _moved_again(kernel, found, costs, device, sides)
+    return Load(_CLASS_INDEX[found], operations, vector * slower, float(moved), out, slowdown, *sides, again, passes)
 
 
 def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> KernelClass:
@@ -110,12 +125,39 @@ def _arithmetic_class(kernel: Kernel, costs: CostModel, device: Device) -> Kerne
     if not is_integer:
         is_product = kernel.kernel_class == "lowered" and _window(costs.graph, kernel.main) == 1
         return "gemm" if is_product else kernel.kernel_class
-    channels = channels_of(costs.graph, kernel.main)
-    return "integer_depthwise" if channels is not None and channels[2] else "integer"
+    channels, main = channels_of(costs.graph, kernel.main), kernel.main
+    if main.op_type in MATRIX_PRODUCTS:
+        is_constant = len(main.inputs) > 1 and costs.graph.is_constant(weight_of(main))
+        return "integer_gemm" if is_constant else "integer_batched"
+    if channels is None:
+        return "integer"
+    if channels[2]:
+        return "integer_depthwise"
+    direct = device.fusion.integer_direct
+    if direct is None:
+        return "integer"
+    into, out, _, _ = channels
+    is_direct = main.attr("group", 1) == 1 and into % direct.input_multiple == 0 and out >= direct.least_outputs
+    return "integer" if is_direct else "integer_lowered"
+
+
+def _form(main: Node, costs: CostModel, device: Device, *, is_integer: bool) -> str:
+    """The node's form, or the integer form of it that the device has a cost of."""
+    if (
+        main.op_type == "MaxPool"
+        and main.inputs
+        and costs.bits(main.inputs[0]) == _BYTE
+        and _MAX_POOL in device.vector_cost
+    ):
+        return _MAX_POOL
+    quantized = f"QLinear{main.op_type}"
+    if is_integer and quantized in device.vector_cost:
+        return quantized
+    return form_of(costs.graph, main, device.fusion.blocked)
 
 
 def _moved_again(
-    kernel: Kernel, costs: CostModel, device: Device, sides: tuple[float, float, float]
+    kernel: Kernel, found: KernelClass, costs: CostModel, device: Device, sides: tuple[float, float, float]
 ) -> tuple[float, int]:
     """Bytes of passes over the kernel's data besides reading and writing it once; how many are kernels of their own.
 
@@ -128,10 +170,10 @@ def _moved_again(
     copies = _padded_copies(kernel.main, graph, device)
     moved = sum(2.0 * costs.bytes(name, _elements(graph, name)) for name in [*(n.outputs[0] for n in passes), *copies])
     _, depth, positions = sides
-    if kernel.kernel_class == "lowered" and depth * positions < inf and _window(graph, kernel.main) > 1:
+    if found in _LOWERED and depth * positions < inf and _window(graph, kernel.main) > 1:
         # each position's window is written out and read by the product, for all groups
         groups = int(kernel.main.attr("group", 1))
-        moved += 2.0 * costs.bytes(kernel.main.outputs[0], int(depth * positions * groups))
+        moved += 2.0 * costs.bytes(kernel.main.inputs[0], int(depth * positions * groups))
     return moved, len(copies) + sum(n.op_type in CONVOLUTIONS for n in passes)
 
 
@@ -169,7 +211,7 @@ def sides_of(graph: Graph, node: Node, channels: Channels | None) -> tuple[float
             window = prod(graph.type_of(weight_of(node)).dims[2:])
             positions = prod(dims[2:]) * dims[0]
             return (1, window, positions) if is_depthwise else (out, window * into, positions)
-        constant = graph.is_constant(node.inputs[1])
+        constant = graph.is_constant(weight_of(node))
         return out, into, prod(dims[:-1]) if constant else dims[-2]
     except (UnknownShape, IndexError):
         return inf, inf, inf
@@ -275,9 +317,7 @@ class Machine:
         self.view = np.array([s.view_us * 1e-6 for s in sets])
         self.conversion_cost = cost_of(device.move_cost, "LayoutConversion")
         self.halves = {
-            side: np.array(
-                [[getattr(s.shapes[c], f"half_{side}") if c in s.shapes else 0.0 for s in sets] for c in KERNEL_CLASSES]
-            )
+            side: np.array([[getattr(s.shape(c) or _LARGE, f"half_{side}") for s in sets] for c in KERNEL_CLASSES])
             for side in ("outputs", "depth", "positions")
         }
         self.has_halves = any(halves.any() for halves in self.halves.values())

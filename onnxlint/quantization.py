@@ -7,7 +7,9 @@ become integer operators runs within them, and so does a QuantizeLinear within t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from onnxlint.device import Fusion
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
 from onnxlint.tensor import QUANTIZED, dtype_bits
@@ -27,11 +29,30 @@ _THROUGH = ELEMENTWISE | VIEWS
 _PARTS = VIEWS | {"Split"}
 
 
-def integer_sources(graph: Graph) -> Mapping[str, Node]:
-    """Each float value that is read as integers → the DequantizeLinear behind it, through views."""
+@dataclass(frozen=True, slots=True)
+class IntegerForms:
+    """The operators that a runtime runs on integers, and those of them that may give floats."""
+
+    operators: frozenset[str]
+    to_float: frozenset[str]
+
+
+def forms_of(fusion: Fusion) -> IntegerForms | None:
+    """The runtime's integer forms; None where everything between integers runs on them."""
+    if fusion.integer_forms is None:
+        return None
+    return IntegerForms(frozenset(fusion.integer_forms), frozenset(fusion.integer_to_float))
+
+
+def integer_sources(graph: Graph, forms: IntegerForms | None = None) -> Mapping[str, Node]:
+    """Each float value that is read as integers → the DequantizeLinear behind it, through views.
+
+    A runtime of stated `forms` gives each reader its own copy of a DequantizeLinear: one reader suffices there.
+    """
     if not any(node.op_type == "DequantizeLinear" for node in graph.compute_nodes):
         return {}
-    takes = _readers_of_integers(graph)
+    takes = _readers_of_integers(graph, forms)
+    enough = all if forms is None else any
     found: dict[str, Node] = {}
     for node in graph.compute_nodes:
         source = None
@@ -41,13 +62,20 @@ def integer_sources(graph: Graph) -> Mapping[str, Node]:
             source = node
         elif node.op_type in _PARTS and node.domain == "":
             source = found.get(node.inputs[0])
-        if source is not None and all(_is_read_by(graph, name, takes) for name in node.outputs):
+        if source is not None and all(
+            name not in graph.is_output and enough(reader.key in takes for reader in graph.consumers(name))
+            for name in node.outputs
+        ):
             found |= dict.fromkeys(node.outputs, source)
     return found
 
 
-def _is_read_by(graph: Graph, name: str, takes: set[str]) -> bool:
-    return name not in graph.is_output and all(reader.key in takes for reader in graph.consumers(name))
+def read_as_floats(graph: Graph, integers: Mapping[str, Node], forms: IntegerForms | None) -> frozenset[str]:
+    """Those of `integers` that a reader needs as floats all the same."""
+    if forms is None or not integers:
+        return frozenset()
+    takes = _readers_of_integers(graph, forms)
+    return frozenset(name for name in integers if any(reader.key not in takes for reader in graph.consumers(name)))
 
 
 def is_integer_product(graph: Graph, node: Node, integers: Mapping[str, Node]) -> bool:
@@ -97,8 +125,9 @@ def _same(graph: Graph, a: str, b: str) -> bool:
     return left is not None and right is not None and left.shape == right.shape and bool((left == right).all())
 
 
-def _readers_of_integers(graph: Graph) -> set[str]:
+def _readers_of_integers(graph: Graph, forms: IntegerForms | None) -> set[str]:
     """The nodes that become integer operators: products, and those whose results are all quantized again."""
+    alone = PRODUCTS if forms is None else forms.to_float
     ends: set[str] = set()
     for node in reversed(graph.compute_nodes):
         outputs = [name for name in node.outputs if name]
@@ -108,8 +137,8 @@ def _readers_of_integers(graph: Graph) -> set[str]:
             and all(r.op_type == "QuantizeLinear" or (r.op_type in _THROUGH and r.key in ends) for r in readers)
             for name in outputs
         )
-        if is_quantized:
+        if is_quantized and (forms is None or node.op_type in forms.operators):
             ends.add(node.key)
-    products = {node.key for node in graph.compute_nodes if node.op_type in PRODUCTS}
+    products = {node.key for node in graph.compute_nodes if node.op_type in alone}
     directly = {node.key for node in graph.compute_nodes if node.op_type == "QuantizeLinear"}
     return ends | products | directly

@@ -34,6 +34,34 @@ float[16,1,3,3] w3, float[16] b3, float[32,16,1,1] w4, float[32] b4, float[64,10
     y = Softmax (p)
 }"""
 
+TOKENS = """tokens (float[1,16,32] x) => (float[1,16,32] y) <
+float[32] s0, float[32] b0, float[32] s1, float[32] b1, float[32,32] wq, float[32,32] wk, float[32,32] wv,
+float[32,64] w0, float[64,32] w1> {
+    heads = Constant <value_ints = [1,16,2,16]> ()
+    flat = Constant <value_ints = [1,16,32]> ()
+    n = LayerNormalization <axis = -1> (x, s0, b0)
+    q0 = MatMul (n, wq)
+    k0 = MatMul (n, wk)
+    v0 = MatMul (n, wv)
+    q1 = Reshape (q0, heads)
+    k1 = Reshape (k0, heads)
+    v1 = Reshape (v0, heads)
+    q = Transpose <perm = [0,2,1,3]> (q1)
+    k = Transpose <perm = [0,2,3,1]> (k1)
+    v = Transpose <perm = [0,2,1,3]> (v1)
+    scores = MatMul (q, k)
+    shares = Softmax <axis = -1> (scores)
+    o0 = MatMul (shares, v)
+    o1 = Transpose <perm = [0,2,1,3]> (o0)
+    o = Reshape (o1, flat)
+    a = Add (o, x)
+    m = LayerNormalization <axis = -1> (a, s1, b1)
+    f = MatMul (m, w0)
+    g = Erf (f)
+    h = MatMul (g, w1)
+    y = Add (h, a)
+}"""
+
 
 def seeded(text: str, seed: int = 0) -> onnx.ModelProto:
     """The model written as ONNX text, its declared weights drawn."""
@@ -62,9 +90,11 @@ class _Samples(CalibrationDataReader):
 
 
 @cache
-def quantized(*, is_qdq: bool = True, per_channel: bool = False, symmetric: bool = False) -> onnx.ModelProto:
-    """RESIDUAL as int8 activations and weights."""
-    model = seeded(RESIDUAL)
+def quantized(
+    text: str = RESIDUAL, *, is_qdq: bool = True, per_channel: bool = False, symmetric: bool = False
+) -> onnx.ModelProto:
+    """The network as int8 activations and weights."""
+    model = seeded(text)
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(model, f"{folder}/float.onnx")
         quantize_static(

@@ -119,7 +119,7 @@ def test_products_of_integers_have_their_own_roof() -> None:
     weights = [weight("w", 256, 256, dtype=np.int8), constant("wz", 0, np.int8)]
     proto = model(quantized, [value("x", [256, 256])], ["y"], weights)
     roofline = roofline_of(analyse(proto, "generic"))
-    (roof,) = [roof for roof in roofline.classes if roof.kernel_class == "integer"]
+    (roof,) = [roof for roof in roofline.classes if roof.kernel_class == "integer_gemm"]
     assert roof.nominal_gops is not None
     assert roof.nominal_gops > roofline.peak_gops
 

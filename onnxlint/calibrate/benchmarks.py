@@ -12,13 +12,11 @@ from functools import partial
 
 import onnx
 
-from onnxlint.calibrate import elementwise
-from onnxlint.calibrate.graphs import Builder
+from onnxlint.calibrate import elementwise, integers
+from onnxlint.calibrate.graphs import Builder, repeats
 
 INTEGER = "integer"
 """The family of the benchmarks that multiply bytes."""
-_CHAIN_MACS = 60e6
-_MAX_CHAIN, _MIN_CHAIN = 12, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +76,6 @@ _STRIDED = (
     *((a, b, 1, 2, s) for a, b, s in ((64, 128, 56), (256, 512, 56), (512, 1024, 28), (1024, 2048, 14))),
     *((a, b, 2, 2, s) for a, b, s in ((96, 192, 56), (192, 384, 28))),
 )
-# (kernel, input channels, output channels, height and width)
-_INTEGER = (
-    *((3, c, c, s) for c, s in ((16, 56), (32, 56), (64, 56), (64, 28), (128, 28), (128, 14), (256, 14), (512, 7))),
-    *((1, a, b, s) for a, b, s in ((32, 64, 112), (24, 144, 56), (64, 256, 56), (32, 192, 28), (128, 512, 28))),
-    *((1, a, b, s) for a, b, s in ((96, 576, 14), (256, 1024, 14), (160, 960, 7), (512, 2048, 7))),
-)
-_INTEGER_DEPTHWISE = (
-    *((3, c, s) for c, s in ((32, 112), (96, 56), (144, 56), (192, 28), (384, 14), (576, 14), (960, 7))),
-    *((5, c, s) for c, s in ((72, 28), (240, 14), (672, 7))),
-)
-_INTEGER_PRODUCTS = (
-    (1, 1024, 1024),
-    (49, 768, 768),
-    (128, 312, 1200),
-    (197, 192, 768),
-    (784, 192, 192),
-    (3136, 96, 96),
-)
 # (rows, depth, columns)
 _PRODUCTS = (
     *((1, k, n) for k, n in ((512, 1000), (1280, 1000), (2048, 1000), (1024, 1024), (4096, 4096), (64, 64), (192, 48))),
@@ -148,25 +128,13 @@ def benchmarks() -> Iterator[Benchmark]:
     for batch, rows, depth, columns in _BATCHED:
         name = f"batched_{batch}_{rows}_{depth}_{columns}"
         yield Benchmark(name, "gemm", partial(_batched, name, batch, rows, depth, columns))
-    for kernel, a, b, size in _INTEGER:
-        name = f"integer{kernel}x{kernel}_{a}_{b}_{size}"
-        yield Benchmark(name, INTEGER, partial(_integer_chain, name, kernel, a, b, size))
-    for kernel, channels, size in _INTEGER_DEPTHWISE:
-        name = f"integer_depthwise{kernel}x{kernel}_{channels}_{size}"
-        build = partial(_integer_chain, name, kernel, channels, channels, size, groups=channels)
+    for name, build in integers.products():
         yield Benchmark(name, INTEGER, build)
-    for rows, depth, columns in _INTEGER_PRODUCTS:
-        name = f"integer_matmul_{rows}_{depth}_{columns}"
-        yield Benchmark(name, INTEGER, partial(_integer_products, name, rows, depth, columns))
     for steps, inputs, hidden in ((32, 256, 256), (26, 512, 256), (64, 128, 128)):
         name = f"lstm_{steps}_{inputs}_{hidden}"
         yield Benchmark(name, "recurrent", partial(_lstm, name, steps, inputs, hidden))
     for name, build in elementwise.graphs():
         yield Benchmark(name, "vector", build)
-
-
-def _repeats(macs: float) -> int:
-    return int(max(_MIN_CHAIN, min(_MAX_CHAIN, _CHAIN_MACS / max(macs, 1))))
 
 
 def _conv_chain(
@@ -176,7 +144,7 @@ def _conv_chain(
     graph = Builder(name)
     x = graph.input(1, a, size, size)
     pairs = (a, b), (b, a)
-    for index in range(_repeats(kernel * kernel * a * b * size * size / groups)):
+    for index in range(repeats(kernel * kernel * a * b * size * size / groups)):
         x = graph.conv(x, pairs[index % 2], kernel, groups=groups, dilation=dilation)
     return graph.finish(x)
 
@@ -193,7 +161,7 @@ def _fan(name: str, a: int, b: int, kernel: int, size: int, stride: int, groups:
         graph.add(
             "GlobalAveragePool", [graph.conv(source, (a, b), kernel, stride=stride, groups=groups, padding=padding)]
         )
-        for _ in range(_repeats(macs))
+        for _ in range(repeats(macs))
     ]
     return graph.finish(graph.add("Sum", points))
 
@@ -203,7 +171,7 @@ def _product_chain(name: str, rows: int, depth: int, columns: int) -> onnx.Model
     graph = Builder(name)
     x = graph.input(1, rows, depth) if rows > 1 else graph.input(1, depth)
     pairs = (depth, columns), (columns, depth)
-    for index in range(_repeats(rows * depth * columns)):
+    for index in range(repeats(rows * depth * columns)):
         x = graph.product(x, *pairs[index % 2])
     return graph.finish(x)
 
@@ -213,31 +181,11 @@ def _batched(name: str, batch: int, rows: int, depth: int, columns: int) -> onnx
     graph = Builder(name)
     left, right = graph.input(1, batch, rows, depth), graph.input(1, batch, depth, columns)
     products = [graph.add("MatMul", [left, right]) for _ in range(1)]
-    count = _repeats(batch * rows * depth * columns)
+    count = repeats(batch * rows * depth * columns)
     for _ in range(count - 1):
         left = graph.add("Neg", [left])
         products.append(graph.add("MatMul", [left, right]))
     return graph.finish(*products)
-
-
-def _integer_chain(name: str, kernel: int, a: int, b: int, size: int, groups: int = 1) -> onnx.ModelProto:
-    """Convolutions of bytes from `a` to `b` channels and back."""
-    graph = Builder(name)
-    x = graph.quantized(graph.input(1, a, size, size))
-    pairs = (a, b), (b, a)
-    for index in range(_repeats(kernel * kernel * a * b * size * size / groups)):
-        x = graph.integer_conv(x, pairs[index % 2], kernel, groups=groups)
-    return graph.finish(graph.dequantized(x))
-
-
-def _integer_products(name: str, rows: int, depth: int, columns: int) -> onnx.ModelProto:
-    """Products of bytes from `depth` to `columns` features and back."""
-    graph = Builder(name)
-    x = graph.quantized(graph.input(1, rows, depth))
-    pairs = (depth, columns), (columns, depth)
-    for index in range(_repeats(rows * depth * columns)):
-        x = graph.integer_product(x, *pairs[index % 2])
-    return graph.finish(graph.dequantized(x))
 
 
 def _lstm(name: str, steps: int, inputs: int, hidden: int) -> onnx.ModelProto:

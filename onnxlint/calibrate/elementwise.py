@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from onnxlint.calibrate import integers
 from onnxlint.calibrate import small_graphs as make
 
 Graphs = Iterator[tuple[str, Callable[[], onnx.ModelProto]]]
@@ -68,6 +69,13 @@ def graphs() -> Graphs:
         yield name, partial(make.gelu, name, (1, side * side, channels))
         name = f"quantize_{channels}_{side}"
         yield name, partial(make.quantizations, name, (1, channels, side, side))
+        for op in ("Add", "Mul"):
+            name = f"qlinear{op.lower()}_{channels}_{side}"
+            yield name, partial(integers.binary, name, f"QLinear{op}", (1, channels, side, side))
+        name = f"qlinearsigmoid_{channels}_{side}"
+        yield name, partial(integers.unary, name, "QLinearSigmoid", (1, channels, side, side))
+        name = f"qlinearconcat_{channels}_{side}"
+        yield name, partial(integers.concats, name, (1, channels, side, side))
         name = f"where_{channels}_{side}"
         yield name, partial(make.where, name, (1, channels, side, side))
     for rows, columns in ((197, 192), (49, 768), (3136, 96), (128, 312), (3136, 24), (784, 48)):
@@ -80,6 +88,8 @@ def graphs() -> Graphs:
     for heads, rows, columns in ((3, 197, 197), (192, 49, 49), (12, 128, 128), (4, 784, 49), (784, 16, 16)):
         name = f"softmax_{heads}_{rows}_{columns}"
         yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-1)
+        name = f"qlinearsoftmax_{heads}_{rows}_{columns}"
+        yield name, partial(integers.unary, name, "QLinearSoftmax", (1, heads, rows, columns), axis=-1, opset=13)
     for heads, rows, columns in ((8, 785, 16), (8, 197, 32)):
         name = f"inner_softmax_{heads}_{rows}_{columns}"
         yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-2)
@@ -98,6 +108,12 @@ def graphs() -> Graphs:
 
 
 def _pools() -> Graphs:
+    for channels, side in ((64, 56), (512, 7)):
+        name = f"qlinearpool_{channels}_{side}"
+        yield name, partial(integers.pools, name, (1, channels, side, side))
+    for channels, side in ((64, 112), (64, 28)):
+        name = f"nhwcmaxpool_{channels}_{side}"
+        yield name, partial(integers.max_pools, name, (1, channels, side, side))
     for op in ("MaxPool", "AveragePool"):
         for kernel, stride, channels, side in (
             (3, 2, 64, 112),

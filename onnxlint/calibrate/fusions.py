@@ -27,7 +27,18 @@ drops_no_ops = true
 closing = ["Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Softmax", "LayerNormalization"]
 constant_operand = ["Add", "Mul"]
 second_pass = ["Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish"]
+integer_forms = [
+  "Conv", "MatMul", "Gemm", "Add", "Mul", "Sigmoid", "LeakyRelu", "Softmax", "AveragePool", "GlobalAveragePool",
+  "MaxPool", "Concat", "Split", "Where", "Resize", "Relu", "Clip", "Gather", "Reshape", "Expand", "Flatten",
+  "Transpose", "Squeeze", "Unsqueeze", "Slice", "QuantizeLinear", "DequantizeLinear",
+]
+integer_to_float = ["MatMul", "Gemm"]
 source = """{_SOURCE}"""
+
+[fusion.integer_direct]
+input_multiple = 4
+least_outputs = 16
+source = "MlasConvSymPackWSize in onnxruntime's mlas/lib/convsym.cpp"
 
 [fusion.by_operator]
 Conv = [

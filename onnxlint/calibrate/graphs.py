@@ -11,6 +11,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
+CONTRIB = "com.microsoft"
+_CHAIN_MACS = 60e6
+_MAX_CHAIN, _MIN_CHAIN = 12, 2
 IR_VERSION = 8
 
 
@@ -86,26 +89,46 @@ class Builder:
         """The float value as unsigned bytes."""
         return self.add("QuantizeLinear", [x, *self.grid(np.uint8)])
 
-    def grid(self, dtype: type) -> tuple[str, str]:
+    def grid(self, dtype: type, scale: float = 0.02) -> tuple[str, str]:
         """A scale and a zero point."""
-        return self.constant(np.float32(0.02)), self.constant(np.asarray(128 if dtype is np.uint8 else 0, dtype))
+        return self.constant(np.float32(scale)), self.constant(np.asarray(128 if dtype is np.uint8 else 0, dtype))
 
     def integer_weight(self, dims: Sequence[int]) -> str:
         """Signed bytes."""
         return self.constant(self._rng.integers(-64, 64, tuple(dims)).astype(np.int8))
 
-    def integer_conv(self, x: str, channels: tuple[int, int], kernel: int = 1, *, groups: int = 1) -> str:
-        """A convolution of bytes that keeps its size."""
+    def integer_conv(
+        self,
+        x: str,
+        channels: tuple[int, int],
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
+    ) -> str:
+        """A convolution of bytes that keeps its size unless it has a stride."""
         into, out = channels
         weight = self.integer_weight((out, into // groups, kernel, kernel))
         inputs = [x, *self.grid(np.uint8), weight, *self.grid(np.int8), *self.grid(np.uint8)]
-        pad = (kernel - 1) // 2
-        return self.add("QLinearConv", inputs, kernel_shape=[kernel] * 2, pads=[pad] * 4, group=groups)
+        pad = (kernel - 1) // 2 if padding is None else padding
+        sizes: dict[str, Any] = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
+        return self.add("QLinearConv", inputs, group=groups, **sizes)
 
     def integer_product(self, x: str, depth: int, outputs: int) -> str:
         """A product of bytes with a constant matrix of bytes."""
         weight = self.integer_weight((depth, outputs))
         return self.add("QLinearMatMul", [x, *self.grid(np.uint8), weight, *self.grid(np.int8), *self.grid(np.uint8)])
+
+    def integer_unary(self, op: str, x: str, **attributes: Any) -> str:
+        """An operator of ONNX Runtime's that takes bytes and gives bytes on another grid."""
+        inputs = [x, *self.grid(np.uint8), *self.grid(np.uint8, 0.03)]
+        return self.add(op, inputs, domain=CONTRIB, **attributes)
+
+    def integer_binary(self, op: str, x: str, y: str) -> str:
+        """The same of two inputs."""
+        inputs = [x, *self.grid(np.uint8), y, *self.grid(np.uint8, 0.01), *self.grid(np.uint8, 0.03)]
+        return self.add(op, inputs, domain=CONTRIB)
 
     def dequantized(self, x: str) -> str:
         """Unsigned bytes as floats."""
@@ -115,5 +138,10 @@ class Builder:
         """The model that returns these values, of shapes that are left to be inferred."""
         returned = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self.nodes, self.name, self.inputs, returned, self.weights)
-        opsets = [helper.make_opsetid("", OPSET)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="onnxlint")
+
+
+def repeats(macs: float) -> int:
+    """How many operators of so many multiply-accumulates make a benchmark."""
+    return int(max(_MIN_CHAIN, min(_MAX_CHAIN, _CHAIN_MACS / max(macs, 1))))

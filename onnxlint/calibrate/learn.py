@@ -36,6 +36,7 @@ COMPUTED = {
     **{f"{op}.broadcast": (f"{op.lower()}_channel", f"{op.lower()}_row") for op in ("Mul", "Add")},
     "PRelu": ("prelu",),
     "QuantizeLinear": ("quantize_",),
+    **{f"QLinear{op}": (f"qlinear{op.lower()}_",) for op in ("Add", "Mul", "Sigmoid", "Softmax", "Concat")},
     "BatchNormalization": ("batchnorm_64", "batchnorm_96"),
     "QuickGelu": ("silu",),
     "Gelu": ("gelu",),
@@ -59,6 +60,8 @@ KIN = {
     "Softmax": ("LogSoftmax",),
     "Softmax.inner": ("LogSoftmax.inner",),
     "QuantizeLinear": ("DequantizeLinear", "DynamicQuantizeLinear"),
+    "QLinearSigmoid": ("QLinearLeakyRelu",),
+    "QLinearGlobalAveragePool": ("QLinearAveragePool",),
     "LayerNormalization": ("InstanceNormalization", "GroupNormalization"),
     "Abs": ("Relu", "Neg", "Clip", "Cast", "Min", "Not"),
     "Resize.nearest": ("Upsample",),
@@ -93,11 +96,20 @@ CLASSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("half_depth", "half_positions", "overhead_us"),
     ),
     ("recurrent", ("lstm",), ()),
-    ("integer", ("integer1", "integer3", "integer_matmul"), ("half_depth", "half_positions", "overhead_us")),
+    ("integer", ("integer1", "integer3"), ("half_depth", "half_positions", "overhead_us")),
     ("integer_depthwise", ("integer_depthwise",), ("half_depth", "half_positions", "overhead_us")),
+    ("integer_lowered", ("integer_lowered",), ("half_outputs", "half_depth", "overhead_us")),
+    ("integer_gemm", ("integer_matmul",), ("half_depth", "half_positions", "overhead_us")),
+    ("integer_batched", ("integer_batched",), ("half_depth", "half_positions", "overhead_us")),
 )
+BETWEEN_INTEGERS = {
+    "Requantize": ("integer1x1",),
+    "QLinearGlobalAveragePool": ("qlinearpool_",),
+    "NhwcMaxPool": ("nhwcmaxpool_",),
+}
+"""What is only met in or between convolutions of integers: those are learnt first."""
 _LEAST_COST = 0.01
-GUESSES = {"half_depth": 8.0, "half_positions": 8.0, "overhead_us": 3.0}
+GUESSES = {"half_outputs": 8.0, "half_depth": 8.0, "half_positions": 8.0, "overhead_us": 3.0}
 
 
 def learn(samples: Sequence[Sample], device: Device) -> Device:
@@ -116,6 +128,8 @@ def learn(samples: Sequence[Sample], device: Device) -> Device:
     for _ in range(2):
         for kernel_class, beginnings, figures in CLASSES:
             device = _learn_class(samples, device, kernel_class, beginnings, figures)
+        for form, beginnings in BETWEEN_INTEGERS.items():
+            device = _learn_cost(samples, device, "vector_cost", form, beginnings)
         device = _learn_cost(samples, device, "move_cost", "LayoutConversion", ("convert", "maxpool", "averagepool"))
     return device
 

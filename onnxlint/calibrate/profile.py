@@ -23,7 +23,7 @@ from onnxlint.device import (
     Toolchain,
     WeightMemory,
 )
-from onnxlint.device_runtime import Calibration
+from onnxlint.device_runtime import INTEGER_CLASSES, Calibration
 
 _START = ParameterSet(
     conv=0.9,
@@ -35,6 +35,9 @@ _START = ParameterSet(
     recurrent=0.3,
     integer=0.8,
     integer_depthwise=0.1,
+    integer_lowered=0.3,
+    integer_gemm=0.5,
+    integer_batched=0.2,
     vector_gops=20.0,
     bandwidth_gb_per_s=12.0,
     stream_gb_per_s=12.0,
@@ -73,7 +76,7 @@ def starting_device(
     else:
         start = msgspec.structs.replace(start, stream_gb_per_s=None)
     if integer_peak_gops is None:
-        start = msgspec.structs.replace(start, integer=None, integer_depthwise=None)
+        start = msgspec.structs.replace(start, **dict.fromkeys(INTEGER_CLASSES))
     return Device(
         name=name,
         chip=where.machine,

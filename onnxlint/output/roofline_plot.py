@@ -7,6 +7,7 @@ import json
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING, TextIO
 
 from onnxlint.device import KernelClass
@@ -35,11 +36,14 @@ CLASS_MARKS: dict[KernelClass, str] = {
     "recurrent": "r",
     "integer": "i",
     "integer_depthwise": "j",
+    "integer_lowered": "n",
+    "integer_gemm": "q",
+    "integer_batched": "b",
     "vector": "v",
 }
 NUMBERS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _COLOURS = "cyan", "blue", "green", "magenta", "yellow", "red"
-_STYLES = dict(zip(CLASS_MARKS, (*_COLOURS, *(f"bright_{name}" for name in _COLOURS)), strict=True))
+_STYLES = dict(zip(CLASS_MARKS, cycle((*_COLOURS, *(f"bright_{name}" for name in _COLOURS))), strict=False))
 _DEAREST = 9
 _WIDE = 110
 _MOST_COLUMNS = 110

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import onnx
 import pytest
+from quantized import RESIDUAL, TOKENS, quantized
 from zoo import build
 from zoo.weights import fill
 
@@ -20,16 +22,37 @@ from onnxlint.settings import Settings
 
 WHERE = Circumstances("a machine", "onnxruntime", "CPUExecutionProvider", 1, 0)
 
+_FLOAT_TWIN = {
+    "QLinearConv": "Conv",
+    "QLinearMatMul": "MatMul",
+    "QLinearAdd": "Add",
+    "QLinearMul": "Mul",
+    "QLinearSoftmax": "Softmax",
+    "QLinearConcat": "Concat",
+    "QLinearGlobalAveragePool": "GlobalAveragePool",
+}
 
-def agreement(name: str, folder: Path) -> float:
-    """The share of the runtime's kernels that are one of ours."""
+
+def clone(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def both(model: onnx.ModelProto, folder: Path) -> tuple[Analysis, list[onnx.NodeProto]]:
+    """Our view of a model, and the nodes that ONNX Runtime makes of it."""
     block = layout_block("CPUExecutionProvider")
-    device = starting_device("box", WHERE, block, 100.0)
-    model = tagged(fill(build(name)))
+    device = starting_device("box", WHERE, block, 100.0, 200.0)
+    model = tagged(model)
     path = folder / "optimized.onnx"
     open_session(model, threads=1, optimized_path=str(path))
     analysis = Analysis(read_model(model, Settings()).graph, target_for(device))
-    same, total = Join(analysis, onnx.load(str(path)).graph.node).agreement()
+    return analysis, list(onnx.load(str(path)).graph.node)
+
+
+def agreement(model: onnx.ModelProto, folder: Path) -> float:
+    """The share of the runtime's kernels that are one of ours."""
+    same, total = Join(*both(model, folder)).agreement()
     return same / total
 
 
@@ -48,4 +71,27 @@ def agreement(name: str, folder: Path) -> float:
     ],
 )
 def test_our_kernels_are_the_runtime_s(name: str, least: float, tmp_path: Path) -> None:
-    assert agreement(name, tmp_path) >= least
+    assert agreement(fill(build(name)), tmp_path) >= least
+
+
+@pytest.mark.parametrize("is_qdq", [True, False])
+@pytest.mark.parametrize(("text", "least"), [(RESIDUAL, 0.75), (TOKENS, 0.85)])  # 4 of 18 change the layout
+def test_quantized_kernels_are_the_runtime_s(text: str, least: float, is_qdq: bool, tmp_path: Path) -> None:
+    assert agreement(clone(quantized(text, is_qdq=is_qdq)), tmp_path) >= least
+
+
+@pytest.mark.parametrize("text", [RESIDUAL, TOKENS])
+def test_what_runs_on_integers_is_what_the_runtime_runs_on_them(text: str, tmp_path: Path) -> None:
+    analysis, nodes = both(clone(quantized(text)), tmp_path)
+    theirs = Counter(_FLOAT_TWIN.get(node.op_type, node.op_type) for node in nodes if node.op_type in _FLOAT_TWIN)
+    integers = analysis.costs.integers
+    ours = Counter(
+        kernel.main.op_type
+        for kernel in analysis.kernels
+        if kernel.main.op_type in theirs
+        and kernel.nodes[-1].op_type == "QuantizeLinear"
+        and any(name in integers for name in kernel.main.inputs)
+    )
+    assert ours == theirs
+    floats = [node.op_type for node in nodes if node.op_type in ("LayerNormalization", "Erf", "HardSwish")]
+    assert sorted(floats) == sorted(k.label for k in analysis.kernels if k.main.op_type in floats)
