@@ -35,7 +35,9 @@ from onnxlint.units import plural, size
 RULE = Rule(code="STR002", name="dense-connectivity", severity="warning")
 
 _IN_A_ROW, _REPLACED = 5, 6
-_PLAIN = frozenset({"Conv", "BatchNormalization", "Relu", "Clip", "LeakyRelu", "PRelu", "Identity", "Dropout"})
+_PLAIN = frozenset(
+    {"Conv", "BatchNormalization", "Relu", "Clip", "LeakyRelu", "PRelu", "Identity", "Dropout", "Concat"}
+)
 _STEP = 8
 
 
@@ -189,4 +191,15 @@ VALID = [
         }"""
     ),
 ]
-INVALID = [Invalid(_BLOCK, device="t4", severity="warning"), Invalid(_BLOCK, device="cortex-a76")]
+INVALID = [
+    Invalid(_BLOCK, device="t4", severity="warning"),
+    Invalid(_BLOCK, device="cortex-a76"),
+    # exports of DenseNet have a Concat of one in front of the first layer
+    Invalid(
+        _BLOCK.replace("aa = Conv (x, a1)", "one = Concat <axis = 1> (x)\n    aa = Conv (one, a1)"),
+        device="t4",
+        severity="warning",
+    ),
+    # layers of more than convolutions have no price
+    Invalid(_BLOCK.replace("Relu", "Erf"), device="t4", severity="info"),
+]
