@@ -13,6 +13,7 @@ from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
 from onnxlint.device import Device, Precision, load_device
 from onnxlint.edited_graph import EditedGraph
+from onnxlint.finding import Edit
 from onnxlint.graph import Graph, Node
 from onnxlint.groups import Rules
 from onnxlint.kernels import Grouping, Kernel
@@ -67,6 +68,7 @@ class Analysis:
         self._loads_alike: dict[tuple[object, ...], Load] = {}
         self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base))
         self._own_times, self._own_bounds = self._alone(base)
+        self.savings: dict[int, tuple[tuple[Edit, ...], Seconds]] = {}
         self.times, self.bounds = self._estimate()
 
     def _grouped(self, base: Analysis | None) -> tuple[Grouping, Placement]:

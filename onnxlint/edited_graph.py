@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -99,46 +99,62 @@ class EditedGraph(Graph):
         return (before - lost) | made | self.weights
 
 
-def in_order(nodes: Sequence[Node], late: Collection[int]) -> tuple[list[Node], list[Node]]:
+def in_order(
+    nodes: Sequence[Node], late: Collection[int], writer: Callable[[str], int]
+) -> tuple[list[Node], list[Node]]:
     """The nodes so that each comes behind what it reads, the first ones first, and which of them had to wait.
 
-    `late` are the positions of all nodes that stand before what they read. Raises CycleError.
+    `late` are the positions of all nodes that stand before what they read, `writer` gives that of the node which writes
+    a value, or -1. Raises CycleError.
     """
-    if not late:
-        return list(nodes), []
-    done = list(nodes[: min(late)])
+    done: list[Node] = []
     waits: dict[str, list[int]] = {}
     missing: dict[int, int] = {}
     moved: list[Node] = []
-    ahead = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
     withheld: set[str] = set()
-    ends = max(late)
-    index = len(done)
-    while index < len(nodes) and (missing or index <= ends):
-        node = nodes[index]
-        if index in late or not withheld.isdisjoint(node.reads):
-            wanted = [name for name in node.reads if ahead.get(name, -1) >= index or name in withheld]
-            missing[index] = len(wanted)
+    index = 0
+    for wanting in (*sorted(late), len(nodes)):
+        while missing and index < wanting:
+            node = nodes[index]
+            if withheld.isdisjoint(node.inputs if not node.bodies else node.reads):
+                done.append(node)
+                if not waits.keys().isdisjoint(node.outputs):
+                    done += _released(nodes, node, waits, missing, withheld)
+            else:
+                moved.append(node)
+                _wait(node, index, waits, missing, withheld, [n for n in node.reads if n in withheld])
+            index += 1
+        if index < wanting:
+            done += nodes[index:wanting]
+            index = wanting
+        if index < len(nodes):
+            node = nodes[index]
             moved.append(node)
-            for name in wanted:
-                waits.setdefault(name, []).append(index)
-            withheld.update(node.outputs)
-        else:
-            done += _released(nodes, index, waits, missing, withheld)
-        index += 1
+            wanted = [name for name in node.reads if name in withheld or writer(name) >= index]
+            _wait(node, index, waits, missing, withheld, wanted)
+            index += 1
     if missing:
         raise CycleError(min(missing))
-    return [*done, *nodes[index:]], moved
+    return done, moved
+
+
+def _wait(
+    node: Node, index: int, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str], wanted: list[str]
+) -> None:
+    """Let the node wait for the wanted values, and what reads its own for it."""
+    missing[index] = len(wanted)
+    for name in wanted:
+        waits.setdefault(name, []).append(index)
+    withheld.update(node.outputs)
+    withheld.discard("")
 
 
 def _released(
-    nodes: Sequence[Node], first: int, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str]
+    nodes: Sequence[Node], first: Node, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str]
 ) -> Iterator[Node]:
-    """The node, and what has waited for nothing but it, the first ones first."""
-    ready = [first]
-    while ready:
-        node = nodes[heapq.heappop(ready)]
-        yield node
+    """What has waited for nothing but the first node, or for what is released by it, the first ones first."""
+    node, ready = first, list[int]()
+    while True:
         withheld.difference_update(node.outputs)
         for name in node.outputs:
             for index in waits.pop(name, ()):
@@ -146,3 +162,7 @@ def _released(
                 if not missing[index]:
                     del missing[index]
                     heapq.heappush(ready, index)
+        if not ready:
+            return
+        node = nodes[heapq.heappop(ready)]
+        yield node

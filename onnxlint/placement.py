@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from onnxlint.device import Device
-from onnxlint.graph import Graph, Node
+from onnxlint.graph import Graph
 from onnxlint.kernels import ANCHORS, ATTENTION, RECURRENT
 from onnxlint.support import Support, SupportTable
 
@@ -54,30 +54,41 @@ def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str,
         if found.status == "unsupported" or (after_first and device.operators.one_partition):
             on_host.add(node.key)
             after_first = True
-    level = _levels(graph, on_host)
-    while on_host and (kept := _not_worth_leaving(graph, on_host, level)):
+    before = _writers(graph) if on_host else {}
+    level = _levels(graph, on_host, before)
+    while on_host and (kept := _not_worth_leaving(graph, on_host, level, before)):
         on_host |= kept
-        level = _levels(graph, on_host)
+        level = _levels(graph, on_host, before)
     return Placement(support, frozenset(on_host), level)
 
 
-def _levels(graph: Graph, on_host: set[str]) -> dict[str, int]:
+def _levels(graph: Graph, on_host: set[str], writers: Mapping[str, list[str]]) -> dict[str, int]:
     if not on_host:
         return dict.fromkeys((node.key for node in graph.compute_nodes), 0)
     level: dict[str, int] = {}
     for node in graph.compute_nodes:
         here = node.key in on_host
-        before = _producers(graph, node)
-        level[node.key] = max((level[b.key] + ((b.key in on_host) != here) for b in before), default=1 if here else 0)
+        most = 1 if here and not writers[node.key] else 0
+        for key in writers[node.key]:
+            one = level[key] + ((key in on_host) != here)
+            if one > most:
+                most = one
+        level[node.key] = most
     return level
 
 
-def _producers(graph: Graph, node: Node) -> list[Node]:
-    found = [graph.producer(name) for name in node.inputs if name]
-    return [before for before in found if before is not None and before.role == "compute"]
+def _writers(graph: Graph) -> dict[str, list[str]]:
+    """Run-time node → those that write what it reads."""
+    found: dict[str, list[str]] = {}
+    for node in graph.compute_nodes:
+        before = [graph.producer(name) for name in node.inputs if name]
+        found[node.key] = [writer.key for writer in before if writer is not None and writer.role == "compute"]
+    return found
 
 
-def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]) -> set[str]:
+def _not_worth_leaving(
+    graph: Graph, on_host: set[str], level: Mapping[str, int], writers: Mapping[str, list[str]]
+) -> set[str]:
     """The device's nodes in stretches without a convolution or matrix product that the host feeds and reads.
 
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
@@ -93,16 +104,16 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
         return key
 
     for node in graph.compute_nodes:
-        before = _producers(graph, node)
+        before = writers[node.key]
         if node.key in on_host:
-            read.update(other.key for other in before if other.key not in on_host)
+            read.update(other for other in before if other not in on_host)
             continue
         parent[node.key] = node.key
         for other in before:
-            if other.key in on_host:
+            if other in on_host:
                 fed.add(node.key)
-            elif level[other.key] == level[node.key]:
-                parent[stretch(other.key)] = stretch(node.key)
+            elif level[other] == level[node.key]:
+                parent[stretch(other)] = stretch(node.key)
         ends = any(name in graph.inputs for name in node.inputs) or any(
             name in graph.is_output for name in node.outputs
         )

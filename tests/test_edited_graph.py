@@ -58,14 +58,15 @@ def node(index: int, reads: set[int]) -> Node:
 @given(st.lists(st.sets(st.integers(0, 9)), min_size=10, max_size=10))
 def test_nodes_out_of_order_are_put_where_a_sort_puts_them(reads: list[set[int]]) -> None:
     nodes = [node(index, read) for index, read in enumerate(reads)]
+    places = {node.key: index for index, node in enumerate(nodes)}
     late = {index for index, read in enumerate(reads) if max(read, default=-1) >= index}
     try:
         wanted = [nodes[index] for index in execution_order(reads)]
     except CycleError:
         with pytest.raises(CycleError):
-            in_order(nodes, late)
+            in_order(nodes, late, places.__getitem__)
         return
-    assert in_order(nodes, late)[0] == wanted
+    assert in_order(nodes, late, places.__getitem__)[0] == wanted
 
 
 def test_what_is_left_alone_is_the_same_object() -> None:

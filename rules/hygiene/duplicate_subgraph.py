@@ -19,7 +19,9 @@ the second one's result is an output of the graph.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import onnx
 
 from onnxlint.finding import Edit, Finding, Fix, Reconnect, Remove
 from onnxlint.graph import Graph, Node
@@ -34,6 +36,7 @@ _DRAWN = frozenset(
 _KEPT_APART = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _DOMAINS = frozenset({"", "com.microsoft"})
 _MAX_ATTRIBUTE_BYTES = 1 << 16
+_UNREAD = object()
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -75,8 +78,13 @@ def _duplicates(graph: Graph) -> Iterator[tuple[Node, Node]]:
             stored = (graph.type_of(name).dtype, value.shape, value.tobytes())
             same[name] = values.setdefault(stored, name)
     firsts: dict[object, Node] = {}
+    # nodes with the same attributes mostly share them
+    written: dict[int, object] = {}
     for node in graph.nodes:
-        mark = _mark(node, same)
+        attributes = written.get(id(node.attributes), _UNREAD)
+        if attributes is _UNREAD:
+            attributes = written[id(node.attributes)] = _written(node.attributes)
+        mark = _mark(node, same, attributes) if attributes is not None else None
         if mark is None:
             continue
         first = firsts.setdefault(mark, node)
@@ -85,20 +93,25 @@ def _duplicates(graph: Graph) -> Iterator[tuple[Node, Node]]:
             yield node, first
 
 
-def _mark(node: Node, same: dict[str, str]) -> object | None:
+def _written(attributes: Mapping[str, onnx.AttributeProto]) -> object | None:
+    """Equal for attributes that are; None for large ones."""
+    if sum(attribute.ByteSize() for attribute in attributes.values()) > _MAX_ATTRIBUTE_BYTES:
+        return None
+    return tuple(sorted((name, one.SerializeToString(deterministic=True)) for name, one in attributes.items()))
+
+
+def _mark(node: Node, same: dict[str, str], attributes: object) -> object | None:
     """Equal for nodes that compute the same, None for one that can't be told."""
     if node.op_type in _DRAWN or node.bodies or node.domain not in _DOMAINS:
         return None
     if node.op_type == "Dropout" and (node.version < 7 or any(node.inputs[2:])):
-        return None
-    if sum(attribute.ByteSize() for attribute in node.attributes.values()) > _MAX_ATTRIBUTE_BYTES:
         return None
     return (
         node.domain,
         node.op_type,
         node.version,
         tuple(same.get(name, name) for name in node.inputs),
-        tuple(sorted((name, a.SerializeToString(deterministic=True)) for name, a in node.attributes.items())),
+        attributes,
         tuple(bool(name) for name in node.outputs),
     )
 
