@@ -57,10 +57,9 @@ def check(ctx: Context) -> Iterator[Finding]:
             ctx,
             own,
             len(own),
-            f"windows in up to {max(_rank(ctx, node) for node in own)}-D in {_places(len(own))}: {name} holds at most "
-            f"{limit}-D",
-            "Leave out the batch of one, multiply by rows, split packed heads on their last axis first:\n"
-            f"{limit}-D throughout. Exact: no retraining.",
+            f"up to {max(_rank(ctx, node) for node in own)} dims, one of them a batch of one, in {_places(len(own))}: "
+            f"{name} holds at most {limit}-D",
+            f"{lowered.told}:\n{limit}-D throughout. Exact: no retraining.",
             Fix(f"without the batch of one: {limit}-D in {_places(len(own))}", "exact", lowered.edits),
         )
     packings = [found for found in packed_heads(ctx.graph) if any(node.key in high for node in found.nodes)]
@@ -125,6 +124,7 @@ def check(ctx: Context) -> Iterator[Finding]:
 class _Lowered:
     keys: tuple[str, ...]
     edits: tuple[Edit, ...]
+    told: str = ""
 
 
 def _lowered(ctx: Context, limit: int) -> _Lowered:
@@ -154,7 +154,9 @@ def _lowered(ctx: Context, limit: int) -> _Lowered:
     touched += [
         n for n in graph.compute_nodes if any(name in rows or name in batch for name in (*n.inputs, *n.outputs))
     ]
-    return _Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits))
+    steps = ["Leave out the batch of one"]
+    steps += ["multiply by rows"] * bool(rows) + ["split packed heads on their channels first"] * bool(packings)
+    return _Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits), ", ".join(steps))
 
 
 def _is_turned(graph: Graph, name: str) -> bool:
