@@ -24,6 +24,7 @@ class Regrouping(Grouping):
     ) -> None:
         self.edited, self.before = graph, before
         self.suspects: set[int] = set()
+        self.looked_up: set[str] = set()
         super().__init__(graph, placement, on_device, on_host)
 
     def run(self) -> None:
@@ -96,7 +97,9 @@ class Regrouping(Grouping):
         """The kernels that have these nodes, or looked at them, are found again."""
         watchers = self.before.watchers
         for key in keys:
-            self.suspects.update(watchers.get(key, ()))
+            if key not in self.looked_up:  # a join of many has as many watchers, and is touched as often
+                self.looked_up.add(key)
+                self.suspects.update(watchers.get(key, ()))
 
     def compare(self, kernel: Kernel) -> None:
         """Let those behind the kernel be found again if it is another than before, or leaves its values otherwise."""
