@@ -13,7 +13,7 @@ from onnxlint.device import PRECISION_BITS, Precision
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import Work, cost_function
 from onnxlint.params import Params, params_by_node
-from onnxlint.quantization import IntegerForms, integer_bits, integer_sources
+from onnxlint.quantization import IntegerForms, integer_bits, integer_sources, read_as_floats
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS, UnknownShape, dtype_bits
 
 _INT4_ACTIVATION_BITS = 8
@@ -104,7 +104,7 @@ class CostModel:
         executed = PRECISION_BITS[self.precision]
         if self.graph.is_constant(name):
             return min(executed, self._stored_bits(name) or executed)
-        source = self.integers.get(name)
+        source = None if name in self._as_floats else self.integers.get(name)
         if source is not None:
             executed = min(executed, integer_bits(self.graph, source)) or executed
         return max(executed, _INT4_ACTIVATION_BITS) if self.precision == "int4" else executed
@@ -122,6 +122,11 @@ class CostModel:
     def integers(self) -> Mapping[str, Node]:
         """The float values that are read as integers, with the DequantizeLinear behind each."""
         return integer_sources(self.graph, self.forms)
+
+    @cached_property
+    def _as_floats(self) -> frozenset[str]:
+        """Those of them that a reader needs as floats: they are written, and counted, as floats."""
+        return read_as_floats(self.graph, self.integers, self.forms)
 
     @cached_property
     def _leaf_bits(self) -> dict[str, int]:
