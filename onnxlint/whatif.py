@@ -128,12 +128,18 @@ def saving(before: Analysis, edits: Iterable[Edit]) -> Seconds:
     if known is not None:
         return known[1]
     if all(_is_idle(before.graph, edit) for edit in edits):
-        saved: Seconds = np.zeros_like(before.total)
+        before.savings[id(edits)] = (edits, np.zeros_like(before.total))
     else:
-        saved = before.total - Analysis(apply(before.graph, edits), before.target, before).total
+        trial(before, edits)
+    return before.savings[id(edits)][1]
+
+
+def trial(before: Analysis, edits: tuple[Edit, ...]) -> Analysis:
+    """The analysis of the graph after the edits; raises EditError."""
+    after = Analysis(apply(before.graph, edits), before.target, before)
     # a rule asks for what the engine asks again of the same edits; kept with them, so that no others get their id
-    before.savings[id(edits)] = (edits, saved)
-    return saved
+    before.savings[id(edits)] = (edits, before.total - after.total)
+    return after
 
 
 def _is_idle(graph: Graph, edit: Edit) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
@@ -62,7 +63,22 @@ class ConvSizes:
 
 def sizes(graph: Graph, node: Node) -> ConvSizes | None:
     """The sizes of an ai.onnx Conv with constant weights; None for anything else and for unknown shapes."""
-    if node.op_type != "Conv" or node.domain or len(node.inputs) < 2 or not graph.is_constant(node.inputs[1]):
+    if node.op_type != "Conv":
+        return None
+    found = _found(graph)
+    if node.key not in found:
+        found[node.key] = _sizes(graph, node)
+    return found[node.key]
+
+
+@lru_cache(maxsize=2)
+def _found(graph: Graph) -> dict[str, ConvSizes | None]:
+    """The sizes of the graph's convolutions, as far as they were asked for."""
+    return {}
+
+
+def _sizes(graph: Graph, node: Node) -> ConvSizes | None:
+    if node.domain or len(node.inputs) < 2 or not graph.is_constant(node.inputs[1]):
         return None
     try:
         data, weight = graph.type_of(node.inputs[0]).dims, graph.type_of(node.inputs[1]).dims
