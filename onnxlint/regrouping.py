@@ -11,6 +11,9 @@ from onnxlint.groups import Rules
 from onnxlint.kernels import Grouping, Kernel
 from onnxlint.placement import Placement
 
+_MOST_TOUCHED = 0.5
+"""The part of the nodes above which looking for what is left alone takes longer than finding all again."""
+
 
 class Regrouping(Grouping):
     """Groups an edited graph as a Grouping made anew would, from the Grouping of the graph before the edits.
@@ -30,7 +33,8 @@ class Regrouping(Grouping):
     def run(self) -> None:
         """Find all kernels, in execution order."""
         before = self.before
-        if self.integers or before.integers:
+        few = len(self.edited.touched) < _MOST_TOUCHED * len(self.graph.compute_nodes)
+        if not few or self.integers or before.integers:
             super().run()
             return
         self.looked_ahead = dict(before.looked_ahead)

@@ -77,14 +77,15 @@ def check(ctx: Context) -> Iterator[Finding]:
     moved = sum(cost.memory_access_bytes for cost in ctx.analysis.kernel_costs) or 1
     moved_own = sum(ctx.analysis.kernel_costs[index].memory_access_bytes for index in own)
     kinds: Counter[str] = Counter()
+    means = ctx.times.mean(axis=1).tolist()
     for index in own:
-        kinds[ctx.kernels[index].label] += int(1e9 * ctx.times[index].mean())
+        kinds[ctx.kernels[index].label] += int(1e9 * means[index])
     parts = ", ".join(f"{kind} {100 * t / 1e9 / ctx.total_s:.1f} %" for kind, t in kinds.most_common(3))
     fixes = gaining(ctx.analysis, _fixes(ctx, [ctx.kernels[index] for index in own], linear), MIN_COVERED * seconds)
     nodes = [ctx.kernels[index].main.key for index in own]
     is_exact = any(fix.safety == "exact" for fix in fixes)
     is_pressing = is_exact or any(gain(ctx.analysis, fix) > MIN_LOSSY_GAIN * ctx.total_s for fix in fixes)
-    ranked = sorted(own, key=lambda index: -float(ctx.times[index].mean()))
+    ranked = sorted(own, key=lambda index: -means[index])
     yield Finding(
         message=f"{plural(len(own), 'element-wise kernel')} of {'its' if len(own) == 1 else 'their'} own: "
         f"{100 * share:.0f} % of the time, {100 * moved_own / moved:.0f} % of the memory traffic",
