@@ -312,6 +312,8 @@ def run_main(words: list[str]) -> int:
     """Carry out the command line and return its exit code; errors are one line on stderr, never a traceback."""
     streams.prepare()
     gc.disable()  # graphs hold no cycles, and searching them for some is a quarter of a large model's time
+    # weights are small matrices: threads waiting for each other took ten times as long on a busy machine
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = _dispatch(words)
         streams.flush()
