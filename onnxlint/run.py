@@ -256,7 +256,7 @@ def structure(path: str, device_name: str, chosen: Settings, output_format: str,
         raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
     if output_file is not None:
         streams.write(written.getvalue(), output_file)
-    return 1 if model.incomplete else 0
+    return 1 if model.incomplete or analysis.unknown_nodes else 0
 
 
 def rule(code: str | None, folders: Sequence[Path]) -> None:
