@@ -784,7 +784,8 @@ def _toml(folder: Path, text: str) -> str:
 def _neighbours(folder: Path) -> list[str]:
     """What Python would import from the working directory, if it looked there.
 
-    But for onnxlint.py, which `python -m onnxlint` takes before the package (the `onnxlint` command does not).
+    But for onnxlint.py, contextlib.py and importlib.py, which Python itself takes for `-m` before any line of the
+    package runs (for the `onnxlint` command it does not).
     """
     for name in (
         "json",
@@ -797,8 +798,8 @@ def _neighbours(folder: Path) -> list[str]:
         "msgspec",
         "rules",
         "conftest",
-        *("__future__", "typing", "re", "enum", "dataclasses", "hashlib", "contextlib", "pathlib", "networkx", "click"),
-        *("onnxruntime", "google", "ml_dtypes", "ctypes", "tempfile", "tomllib", "importlib", "encodings", "shutil"),
+        *("__future__", "typing", "re", "enum", "dataclasses", "hashlib", "pathlib", "networkx", "click"),
+        *("onnxruntime", "google", "ml_dtypes", "ctypes", "tempfile", "tomllib", "encodings", "shutil"),
     ):
         (folder / f"{name}.py").write_text("open('/tmp/onnxlint-hostile-ran', 'w')\nraise SystemExit(99)\n")
     for name in ("pyproject.toml", "onnxlint.toml", ".onnxlint.toml", "setup.cfg"):

@@ -99,6 +99,8 @@ def test_the_runtime_reports_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     words = ("measure", path, "-d", "generic", "--seconds", "0.1")
-    ran = modelfiles.script(*words, env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")})
+    ran = modelfiles.script(
+        *words, cwd=tmp_path, env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    )
     assert ran.returncode == 0, ran.stderr
     assert list(home.rglob("*")) == []
