@@ -47,7 +47,7 @@ def dense_heads(graph: Graph) -> Iterator[DenseHead]:
 
 
 def _head(graph: Graph, node: Node) -> DenseHead | None:
-    if node.domain or not node.inputs:
+    if node.domain or not node.inputs or (node.op_type != "Conv" and node.op_type not in _VIEWS):
         return None
     source = node.inputs[0]
     known = graph.type_of(source)

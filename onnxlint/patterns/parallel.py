@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
@@ -51,8 +52,13 @@ class Merge:
         )
 
 
-def merges(graph: Graph) -> Iterator[Merge]:
+@lru_cache(maxsize=2)
+def merges(graph: Graph) -> tuple[Merge, ...]:
     """The sums whose branches are linear in one value and merge exactly into the largest convolution among them."""
+    return tuple(_merges(graph))
+
+
+def _merges(graph: Graph) -> Iterator[Merge]:
     taken: set[str] = set()
     for node in reversed(graph.compute_nodes):
         if node.op_type not in _SUMS or node.domain or node.key in taken:
