@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class Atom:
     size: int
 
 
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+_P = TypeVar("_P", bound=_Sized)
 Layout = tuple[tuple[Atom, ...], ...]
 """One run of atoms a dim; a dim of 1 has none."""
 
@@ -56,7 +63,8 @@ def moved(graph: Graph, node: Node, layout: Layout) -> Layout | None:
     out = graph.type_of(node.outputs[0])
     if node.op_type not in VIEWS or not out.is_known:
         return None
-    return _regrouped([atom for run in layout for atom in run], out.dims)
+    runs = regrouped([atom for run in layout for atom in run], out.dims, _cut)
+    return tuple(runs) if runs is not None else None
 
 
 def cut_by_steps(graph: Graph, node: Node) -> tuple[int, int, int] | None:
@@ -74,26 +82,37 @@ def cut_by_steps(graph: Graph, node: Node) -> tuple[int, int, int] | None:
     return (axis, steps, count) if is_whole and np.array_equal(index, wanted) else None
 
 
-def _regrouped(atoms: list[Atom], dims: Sequence[int]) -> Layout | None:
-    waiting = list(reversed(atoms))
-    runs: list[tuple[Atom, ...]] = []
+def regrouped(
+    pieces: Sequence[_P], dims: Sequence[int], cut: Callable[[_P, int, int], tuple[_P, _P]]
+) -> list[tuple[_P, ...]] | None:
+    """The pieces in order, joined and cut to the new dims, one run each; None where a piece is cut unevenly.
+
+    `cut(piece, outer, inner)` gives its two factors, the outer first.
+    """
+    waiting = list(reversed(pieces))
+    runs: list[tuple[_P, ...]] = []
     for size in dims:
-        run: list[Atom] = []
+        run: list[_P] = []
         need = size
         while need > 1:
             if not waiting:
                 return None
-            atom = waiting.pop()
-            outer = min(need, atom.size)
-            if need % outer or atom.size % outer:
+            piece = waiting.pop()
+            outer = min(need, piece.size)
+            if need % outer or piece.size % outer:
                 return None
-            inner = atom.size // outer
-            run.append(Atom(atom.axis, atom.stride * inner, outer))
+            inner = piece.size // outer
             if inner > 1:
-                waiting.append(Atom(atom.axis, atom.stride, inner))
+                piece, fine = cut(piece, outer, inner)
+                waiting.append(fine)
+            run.append(piece)
             need //= outer
         runs.append(tuple(run))
-    return tuple(runs) if not waiting else None
+    return runs if not waiting else None
+
+
+def _cut(atom: Atom, outer: int, inner: int) -> tuple[Atom, Atom]:
+    return Atom(atom.axis, atom.stride * inner, outer), Atom(atom.axis, atom.stride, inner)
 
 
 def merged(run: Sequence[Atom]) -> tuple[Atom, ...]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
-from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.axes import VIEWS, regrouped
 from onnxlint.patterns.walk import data_inputs, reduced_axes
 
 Role = Literal["", "channel", "head", "position", "window", "place", "mixed"]
@@ -75,7 +75,7 @@ def _axes(graph: Graph, node: Node, dims: list[int], known: Mapping[str, tuple[A
         perm = node.ints("perm") or list(reversed(range(len(first))))
         return [first[axis] for axis in perm] if sorted(perm) == list(range(len(first))) else None
     if node.op_type in VIEWS:
-        return _regrouped([part for axis in first for part in axis], dims)
+        return regrouped([part for axis in first for part in axis], dims, _cut)
     if len(dims) < len(first):
         gone = _dropped(graph, node, len(first))
         return _resized([axis for i, axis in enumerate(first) if i not in gone], dims) if gone else None
@@ -171,31 +171,6 @@ def _dropped(graph: Graph, node: Node, rank: int) -> set[int]:
         axes = [int(node.attr("axis", 0)) % rank] if node.op_type.startswith("Arg") else reduced_axes(graph, node)
         return set(axes or ())
     return set()
-
-
-def _regrouped(parts: Sequence[Part], dims: Sequence[int]) -> list[Axis] | None:
-    """The factors in order, joined and cut to the new dims; None where one is cut unevenly."""
-    waiting = list(reversed(parts))
-    axes: list[Axis] = []
-    for size in dims:
-        axis: list[Part] = []
-        need = size
-        while need > 1:
-            if not waiting:
-                return None
-            part = waiting.pop()
-            outer = min(need, part.size)
-            if need % outer or part.size % outer:
-                return None
-            inner = part.size // outer
-            if inner > 1:
-                coarse, fine = _cut(part, outer, inner)
-                waiting.append(fine)
-                part = coarse
-            axis.append(part)
-            need //= outer
-        axes.append(tuple(axis))
-    return axes if not waiting else None
 
 
 def _cut(part: Part, outer: int, inner: int) -> tuple[Part, Part]:
