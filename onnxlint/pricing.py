@@ -136,6 +136,8 @@ def _ranked(savings: list[tuple[Fix, Seconds]]) -> list[tuple[Fix, Seconds]]:
 def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
     """What each fix saves after all those before it; those that don't fit together any more add nothing."""
     before = analysis
+    # what the first one leaves is found out once another one has to be priced on top of it
+    first: Fix | None = None
     # a node is called by its first output: one that an earlier fix made may have the name of the one it replaced
     made: set[str] = set()
     saved = 0.0
@@ -148,17 +150,22 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
             if any(isinstance(edit, Remove) and edit.node in made for edit in one.best.edits):
                 column.append(saved)
                 continue
-            try:
-                graph = apply(before.graph, one.best.edits)
-            except (EditError, UnknownShape):
-                column.append(saved)
-                continue
-            after = Analysis(graph, analysis.target, before)
-            gain = float((before.total - after.total).mean())
+            if before is analysis and first is None:
+                first, gain = one.best, float(one.saved.mean())
+            else:
+                if first is not None and before is analysis:
+                    before = Analysis(apply(analysis.graph, first.edits), analysis.target, analysis)
+                try:
+                    graph = apply(before.graph, one.best.edits)
+                except (EditError, UnknownShape):
+                    column.append(saved)
+                    continue
+                after = Analysis(graph, analysis.target, before)
+                gain = float((before.total - after.total).mean())
+                before = after if gain > 0 else before
             if gain > 0:
                 saved += gain
                 made.update(edit.outputs[0] for edit in one.best.edits if isinstance(edit, Insert))
-                before = after
         column.append(saved)
     return column
 

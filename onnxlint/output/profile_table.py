@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
@@ -47,8 +48,9 @@ def write(
         stream.write(harmless(json.dumps(as_json(report, by, rows, total), indent=2) + "\n"))
     elif output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows([cell(value) for value in asdict(row).values()] for row in (*rows, total))
+        names = [field.name for field in fields(Row)]
+        writer.writerow(names)
+        writer.writerows(map(cell, values) for values in map(attrgetter(*names), (*rows, total)))
     else:
         _table(report, rows, rest, total, stream)
 
@@ -61,8 +63,8 @@ def as_json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[st
         "model": msgspec.to_builtins(report.model),
         "device": msgspec.to_builtins(report.device),
         "by": by,
-        "rows": [asdict(row) for row in rows],
-        "total": asdict(total),
+        "rows": msgspec.to_builtins(rows),
+        "total": msgspec.to_builtins(total),
         "totals": msgspec.to_builtins(report.totals),
         "incomplete": list(report.incomplete),
     }

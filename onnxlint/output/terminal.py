@@ -22,6 +22,7 @@ _BOUND_STYLE = {"compute": "green", "memory": "magenta", "overhead": "yellow", "
 _SAFETY = {"exact": "same outputs", "close": "close outputs", "lossy": "needs retraining", "advice": "redesign"}
 _MAX_WIDTH = 120
 _MAX_PLACES_SHOWN = 3
+_MAX_PLACES_VERBOSE = 1000
 _TOP_KERNELS = 5
 
 
@@ -114,7 +115,7 @@ def _fix(finding: ReportedFinding) -> Iterator[RenderableType]:
 
 
 def _places(finding: ReportedFinding, view: View) -> str:
-    shown = finding.nodes if view.verbose else finding.nodes[:_MAX_PLACES_SHOWN]
+    shown = finding.nodes[: _MAX_PLACES_VERBOSE if view.verbose else _MAX_PLACES_SHOWN]
     names = ", ".join(printable(name, 60) for name in shown)
     more = len(finding.nodes) - len(shown)
     return f"{names}, … {more} more nodes" if more else names

@@ -12,8 +12,8 @@ subexpression elimination is one of its level 1 transformers); toolchains that t
 ## How to fix
 Let the readers of the second read the first: exact. In the network's code: compute the value once and keep it. Two
 Transposes of one 1x197x192 tensor move 2 × 151 kB (fp32) to have it twice.
-Silent on Quantize and Dequantize (quantizers double them on purpose, one for each reader, so that they fuse) and where
-the second one's result is an output of the graph.
+Silent on Quantize and Dequantize (quantizers double them on purpose, one for each reader, so that they fuse), where
+the second one's result is an output of the graph, and on what no output depends on (GRF006).
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ _UNREAD = object()
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all of them."""
-    graph, known = ctx.graph, Known(ctx.graph, not ctx.assumed)
+    graph, known, dead = ctx.graph, Known(ctx.graph, not ctx.assumed), frozenset(ctx.unused.nodes)
     found = [
         (node, first)
         for node, first in _duplicates(graph)
         if node.role == "compute"
         and node.op_type not in _KEPT_APART
+        and node.key not in dead
         and not graph.is_output.intersection(node.outputs)
         and passed_on(known, node) is None
     ]
