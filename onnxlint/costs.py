@@ -206,8 +206,10 @@ class CostModel:
 
     def leaving(self, nodes: tuple[Node, ...]) -> list[str]:
         """The values written by `nodes` that another node reads or that the graph returns; not those of bodies."""
-        graph, keys = self.graph, {node.key for node in nodes}
-        returned = graph.is_output
+        graph, returned = self.graph, self.graph.is_output
+        if len(nodes) == 1 and not nodes[0].bodies:
+            return [name for name in nodes[0].outputs if name and (name in returned or graph.consumers(name))]
+        keys = {node.key for node in nodes}
         return [
             name
             for node in nodes
