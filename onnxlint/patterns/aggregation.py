@@ -56,9 +56,12 @@ class CrossStage:
 
 
 def _channel_concats(graph: Graph) -> Iterator[Node]:
+    """Concatenations of images by channels, none of them empty or of unknown shape."""
     for node in graph.compute_nodes:
-        known = graph.type_of(node.outputs[0]) if node.op_type == "Concat" and not node.domain else None
-        if known is not None and known.is_known and len(known.dims) == 4 and int(node.attr("axis", 1)) % 4 == 1:
+        if node.op_type != "Concat" or node.domain or int(node.attr("axis", 1)) % 4 != 1:
+            continue
+        types = [graph.type_of(name) for name in (*node.outputs[:1], *node.inputs)]
+        if all(known.is_known and len(known.dims) == 4 and known.elements for known in types):
             yield node
 
 
