@@ -133,6 +133,8 @@ def check(
     for report in reports:
         if report.error is not None:
             print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
+    if found.passed_by is not None:
+        print(f"onnxlint: {found.passed_by}", file=sys.stderr)  # noqa: T201
     if output_format == "json":
         content = to_json(reports, as_list=found.many or len(profiles) > 1)
     else:

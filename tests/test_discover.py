@@ -89,6 +89,29 @@ def test_circles_of_links_end(place: Path) -> None:
     assert discover(["m"]).files == ["m/c.onnx", "m/deep/d.ONNX"]
 
 
+def test_links_to_folders_that_are_not_searched_are_named(place: Path) -> None:
+    for name, target in (("again", "."), ("outside", "../empty"), ("hidden", ".hidden"), (".unseen", "../empty")):
+        (place / "m" / name).symlink_to(target)
+    (place / "m" / "nowhere").symlink_to("nothing")
+    assert discover(["m"]).linked == ["m/hidden", "m/outside"]
+    assert discover(["m", "m/"]).linked.count("m/outside") == 1
+    assert discover(["m/**/*.onnx"]).linked == ["m/hidden", "m/outside"]
+    assert discover(["m/*.onnx", "m/hidden"]).linked == []
+    assert discover(["m/out*/**/deep/*.onnx"]).linked == ["m/outside"]
+    assert discover(["m/d*/**/*"]).linked == []
+    assert discover(["m"]).passed_by == (
+        "2 linked folders not followed: m/hidden, m/outside (name it to lint what is in it)"
+    )
+
+
+def test_one_line_tells_of_many_links(place: Path) -> None:
+    for number in range(50):
+        (place / "m" / f"{number:02}\x1b").symlink_to("/")
+    assert discover(["m"]).passed_by == (
+        "50 linked folders not followed: m/00\\x1b, m/01\\x1b, m/02\\x1b, … (name it to lint what is in it)"
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root lists everything")
 def test_a_folder_that_can_not_be_listed_is_not_passed_over(place: Path) -> None:
     (place / "m" / "deep").chmod(0)
