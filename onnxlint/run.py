@@ -27,6 +27,7 @@ from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import RuleError, find_rule, rules_in, rules_with, select
 from onnxlint.report import Report
+from onnxlint.rule import LoadedRule
 from onnxlint.settings import Settings
 from onnxlint.text import printable
 from onnxlint.timelimit import TimeUp, within
@@ -101,35 +102,9 @@ def check(
     for index, path in enumerate(found.files):
         if index:
             gc.collect()
-        try:
-            with within(chosen.limits.timeout_s):
-                loaded, model = _read(path, chosen)
-        except TimeUp as error:
-            reports.append(unreadable(path, f"{error} (raise --timeout)"))
-            continue
-        except (LoadError, BindingError) as error:
-            reports.append(unreadable(path, str(error)))
-            continue
-        except Exception as error:
-            reports.append(_failed(path, error))
-            continue
-        # started once no more children are forked for this model
-        digest = Digest(loaded, chosen.limits.timeout_s) if output_format == "json" else None
-        for profile in profiles:
-            try:
-                with progress.shown(model.weights), within(chosen.limits.timeout_s):
-                    report = lint_graph(model, profile, rules, chosen)
-                report = _with_formulas(report, loaded, profile, chosen)
-            except DeviceError:
-                raise
-            except TimeUp as error:
-                report = unreadable(path, f"{error} on {profile.name} (raise --timeout)")
-            except Exception as error:
-                report = _failed(path, error)
-            reports.append(report if digest is None else digest.added_to(report))
-        model.weights.close()
-        if digest is not None:
-            digest.stop()
+            gc.freeze()  # what is kept, the reports so far among it, is not searched again after every model
+        reports += _reports(path, profiles, rules, chosen, with_digest=output_format == "json")
+    gc.unfreeze()
     for report in reports:
         if report.error is not None:
             print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
@@ -141,6 +116,40 @@ def check(
         content = _rendered(reports, view, to_file=output_file is not None)
     streams.write(content, output_file)
     return max((report.exit_code for report in reports), default=2)
+
+
+def _reports(
+    path: str, profiles: Sequence[Device], rules: Sequence[LoadedRule], chosen: Settings, *, with_digest: bool
+) -> list[Report]:
+    """One model's reports, device by device; one with an error where it can't be read."""
+    try:
+        with within(chosen.limits.timeout_s):
+            loaded, model = _read(path, chosen)
+    except TimeUp as error:
+        return [unreadable(path, f"{error} (raise --timeout)")]
+    except (LoadError, BindingError) as error:
+        return [unreadable(path, str(error))]
+    except Exception as error:
+        return [_failed(path, error)]
+    # started once no more children are forked for this model
+    digest = Digest(loaded, chosen.limits.timeout_s) if with_digest else None
+    reports = []
+    for profile in profiles:
+        try:
+            with progress.shown(model.weights), within(chosen.limits.timeout_s):
+                report = lint_graph(model, profile, rules, chosen)
+            report = _with_formulas(report, loaded, profile, chosen)
+        except DeviceError:
+            raise
+        except TimeUp as error:
+            report = unreadable(path, f"{error} on {profile.name} (raise --timeout)")
+        except Exception as error:
+            report = _failed(path, error)
+        reports.append(report if digest is None else digest.added_to(report))
+    model.weights.close()
+    if digest is not None:
+        digest.stop()
+    return reports
 
 
 def _with_formulas(report: Report, loaded: LoadedModel, device: Device, chosen: Settings) -> Report:
