@@ -27,6 +27,7 @@ _CANDIDATES, _ELITE, _ROUNDS = 64, 10, 28
 _SOFT = 0.02
 _LEAST = 1e-3
 _KEPT_BYTES = 256
+_SCANS, _FINEST = 6, 0.04
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,23 @@ def search(problem: Problem, start: ParameterSet, guesses: Mapping[str, float], 
 
 
 def scan(samples: Sequence[Sample], device: Device, table: str, form: str, guess: float = 1.0) -> float:
-    """The entry of a cost table (`vector_cost`, `move_cost`) for one form that fits these samples best."""
+    """The entry of a cost table (`vector_cost`, `move_cost`) for one form that fits these samples best.
+
+    A grid on a logarithmic scale, made finer around the best of it, or moved on where that is one of its ends.
+    """
     value, width = guess, 3.0
-    for _ in range(4):
+    for _ in range(_SCANS):
         candidates = value * np.exp(np.linspace(-width, width, 13))
         losses = [
             float(loss(Problem(samples, with_cost(device, table, form, float(c))).errors(device.attainable.sets))[0])
             for c in candidates
         ]
-        value, width = float(candidates[int(np.argmin(losses))]), width / 4
+        best = int(np.argmin(losses))
+        value = float(candidates[best])
+        if 0 < best < len(candidates) - 1:
+            width /= 4
+        if width < _FINEST:
+            break
     return value
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 CONTRIB = "com.microsoft"
-_CHAIN_MACS = 60e6
+_CHAIN_MACS = 400e6
 _MAX_CHAIN, _MIN_CHAIN = 12, 2
 IR_VERSION = 8
 

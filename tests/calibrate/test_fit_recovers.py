@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from onnxlint.calibrate.benchmarks import benchmarks
+from onnxlint.calibrate.clock import reference_model
 from onnxlint.calibrate.fit import Problem, Sample, changed, graph_of, scan, search, with_cost
 from onnxlint.calibrate.learn import learn, with_set
 from onnxlint.calibrate.partial import Circumstances
@@ -53,10 +54,18 @@ def test_a_class_s_figures_are_recovered(noise: float) -> None:
     assert found.shapes["pointwise"].half_depth == pytest.approx(20.0, rel=0.3 + 10 * noise)
 
 
-def test_an_operator_s_cost_is_recovered() -> None:
-    truth = with_cost(device(), "vector_cost", "Sigmoid", 3.0)
+@pytest.mark.parametrize("cost", [3.0, 400.0])
+def test_an_operator_s_cost_is_recovered_however_dear_it_is(cost: float) -> None:
+    truth = with_cost(device(), "vector_cost", "Sigmoid", cost)
     taught = samples("sigmoid_", 3, truth)
-    assert scan(taught, device(), "vector_cost", "Sigmoid") == pytest.approx(3.0, rel=0.05)
+    assert scan(taught, device(), "vector_cost", "Sigmoid") == pytest.approx(cost, rel=0.05)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_each_of_several_threads_has_more_to_do_in_the_reference_than_the_only_one(threads: int) -> None:
+    rows = reference_model(threads).graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    alone = reference_model().graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    assert rows / threads == (alone if threads == 1 else 4 * alone)
 
 
 def test_small_shapes_leave_other_classes_alone() -> None:
