@@ -222,13 +222,14 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     move nothing (views). `free_unchanged`: operators that are left out where their result has their input's shape;
     `free_before`: where all readers of their result are of the operators named, which take strides; `channels_last`:
     images are kept so, and a Transpose of theirs to that order or from it is a view. `drops_no_ops`: every operator
-    that hands its input on unchanged is left out (a Slice of everything, a Cast to the same type, ×1); not given where
-    nobody published it. `by_operator`: an epilogue of its own for one operator; behind one of `closing` nothing else is
-    taken in, one of `constant_operand` is taken in with a constant alone (an Add also as the one residual), and the
-    result of one of `second_pass` is gone over once more, in a kernel of its own (also of a convolution with a bias:
-    frameworks add it, or run the BatchNorm that exports fold into it, by itself). The weights of one of `weights_again`
-    are brought into the runtime's layout at every run (`move_cost`: WeightLayout, WeightLayout.window beyond 1×1).
-    `groups`: structures of operators that are one kernel. `blocked`: the layout that convolutions run in.
+    that hands its input on unchanged is left out (a Slice of everything, a Cast to the same type, ×1), or those named
+    alone (of Slice then only one without an end); not given where nobody published it. `by_operator`: an epilogue of
+    its own for one operator; behind one of `closing` nothing else is taken in, one of `constant_operand` is taken in
+    with a constant alone (an Add also as the one residual), and the result of one of `second_pass` is gone over once
+    more, in a kernel of its own (also of a convolution with a bias: frameworks add it, or run the BatchNorm that
+    exports fold into it, by itself). The weights of one of `weights_again` are brought into the runtime's layout at
+    every run (`move_cost`: WeightLayout, WeightLayout.window beyond 1×1). `groups`: structures of operators that are
+    one kernel. `blocked`: the layout that convolutions run in.
 
     `integer_forms`: the operators that run on integers between a DequantizeLinear and a QuantizeLinear; what is not
     among them runs on floats, with the two as passes of their own (not given: everything between them runs on
@@ -243,7 +244,7 @@ class Fusion(_Strict, frozen=True, kw_only=True):
     free_unchanged: list[str] = []
     free_before: dict[str, list[str]] = {}
     channels_last: bool = False
-    drops_no_ops: bool | None = None
+    drops_no_ops: bool | list[str] | None = None
     residual_anchors: list[str] | None = None
     by_operator: dict[str, list[str]] = {}
     closing: list[str] = []

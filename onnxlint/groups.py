@@ -35,7 +35,8 @@ class Rules:
         self.free_unchanged = frozenset(fusion.free_unchanged)
         self.free_before = {op: frozenset(ops) for op, ops in fusion.free_before.items()}
         self.free_orders = _CHANNELS_LAST if fusion.channels_last else ()
-        self.drops_no_ops = bool(fusion.drops_no_ops)
+        named = fusion.drops_no_ops
+        self.drops_no_ops = frozenset(named) if isinstance(named, list) else bool(named)
         self.residual_add, self.chains = fusion.residual_add, fusion.chains
         self.attention = fusion.attention
         self.forms: IntegerForms | None = forms_of(fusion)

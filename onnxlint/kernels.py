@@ -14,7 +14,7 @@ from onnxlint.device_runtime import BlockedLayout
 from onnxlint.graph import Graph, Node
 from onnxlint.groups import MOST_IN_ATTENTION, Rules, find_attention, find_group
 from onnxlint.layout import Blocks, computed_inputs
-from onnxlint.no_ops import Known, passed_on
+from onnxlint.no_ops import Known, is_open, passed_on
 from onnxlint.operators import ELEMENTWISE
 
 if TYPE_CHECKING:
@@ -215,12 +215,21 @@ class Grouping:
 
     def is_unchanged(self, node: Node, rules: Rules) -> bool:
         """A Slice of everything, a padding by nothing: the result is the input."""
-        if rules.drops_no_ops and passed_on(self.known, node) is not None:
+        if self.is_dropped(node, rules):
             return True
         if node.op_type not in rules.free_unchanged or not node.inputs or not node.outputs:
             return False
         known = self.graph.type_of(node.outputs[0])
         return known.is_known and known.shape == self.graph.type_of(node.inputs[0]).shape
+
+    def is_dropped(self, node: Node, rules: Rules) -> bool:
+        """It hands its input on unchanged, and the runtime sees that when it loads the model."""
+        if isinstance(rules.drops_no_ops, frozenset):
+            if node.op_type not in rules.drops_no_ops or (node.op_type == "Slice" and not is_open(self.known, node)):
+                return False
+        elif not rules.drops_no_ops:
+            return False
+        return passed_on(self.known, node) is not None
 
     def is_strided(self, node: Node, rules: Rules) -> bool:
         """Its result is its input with other strides, and all who read it take it so."""
@@ -278,7 +287,7 @@ class Grouping:
             node = graph.nodes[heapq.heappop(pending)]
             if node.key in keys:
                 continue
-            is_taken_in = node.op_type in allowed or (rules.drops_no_ops and passed_on(self.known, node) is not None)
+            is_taken_in = node.op_type in allowed or self.is_dropped(node, rules)
             if not is_taken_in or not self.may_join(node, anchor, inside, rules):
                 self.looked_ahead.setdefault(anchor.key, []).append(node)
                 break

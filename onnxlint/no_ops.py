@@ -50,6 +50,12 @@ def passed_on(known: Known, node: Node) -> str | None:
     return (node.inputs[0] if found else None) if isinstance(found, bool) else found
 
 
+def is_open(known: Known, node: Node) -> bool:
+    """The Slice begins at the beginning and has no end: it takes everything, however long the axes are."""
+    ends = known.operand(node, 2, "ends")
+    return _all(known.operand(node, 1, "starts"), 0) and ends is not None and all(end >= _FOREVER for end in ends)
+
+
 def is_training_dropout(known: Known, node: Node) -> bool | None:
     """The Dropout drops at run time; None where that is data."""
     if node.version >= 12:
@@ -99,9 +105,7 @@ def _is_unpadded(known: Known, node: Node) -> bool:
 def _is_whole(known: Known, node: Node) -> bool:
     if (len(node.inputs) > 4 and node.inputs[4]) and not _all(known.operand(node, 4, "steps"), 1):
         return False
-    ends = known.operand(node, 2, "ends")
-    is_open = _all(known.operand(node, 1, "starts"), 0) and ends is not None and all(end >= _FOREVER for end in ends)
-    return is_open or known.keeps_shape(node)
+    return is_open(known, node) or known.keeps_shape(node)
 
 
 def _is_expanded_by_nothing(known: Known, node: Node) -> bool:

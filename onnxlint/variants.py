@@ -1,13 +1,14 @@
 """The forms of an operator that a machine runs at different speeds, as a profile's cost tables name them.
 
-`Transpose.last` moves the innermost axis, `Resize.cubic` interpolates so, `ReduceMean.last` reduces the innermost axis,
-`Softmax.inner` normalizes along another axis than the innermost, `Expand.last` repeats along the innermost,
-`Mul.broadcast` has operands of different shapes, `MaxPool.plain` can't use the runtime's blocked layout. A form that a
-table does not have costs as the operator itself.
+`Transpose.last` moves the innermost axis, `Transpose.mixed` further ones besides, `Resize.cubic` interpolates so,
+`ReduceMean.last` reduces the innermost axis, `Softmax.inner` normalizes along another axis than the innermost,
+`Expand.last` repeats along the innermost, `Mul.broadcast` has operands of different shapes, `MaxPool.plain` can't use
+the runtime's blocked layout. A form that a table does not have costs as the operator itself.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from math import inf, prod
 
@@ -28,8 +29,7 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
     shape = graph.type_of(node.inputs[0]).shape if node.inputs else None
     rank = len(shape or ())
     if op == "Transpose" and rank:
-        order = node.ints("perm") or list(range(rank))[::-1]
-        return f"{op}.last" if order and order[-1] != rank - 1 else op
+        return f"{op}{_how_moved(shape or (), node.ints('perm') or list(range(rank))[::-1])}"
     if op == "Resize":
         mode = node.attr("mode", "nearest")
         return f"{op}.{mode.decode() if isinstance(mode, bytes) else mode}"
@@ -79,13 +79,34 @@ def run_of(graph: Graph, node: Node) -> float:
         return prod(read[int(node.attr("axis", 0)) % rank :])
     if op in _CUT_OR_REPEATED and len(written) == rank:
         cut = written if op == "Slice" else read
-        return prod(cut[max(0, _last_difference(read, written)) :])
+        axis = max(0, _last_difference(read, written))
+        return prod(cut[axis + 1 if op == "Slice" and _has_steps(graph, node) else axis :])
     return inf
+
+
+def _how_moved(shape: Sequence[int | None], order: Sequence[int]) -> str:
+    """`.last` where the innermost axis is moved, `.mixed` where more than one block of axes changes its place as well.
+
+    Axes of 1 have no place, and axes that stay side by side are one.
+    """
+    if len(order) != len(shape) or order[-1] == len(shape) - 1:
+        return ""
+    moved = [axis for axis in order if shape[axis] != 1]
+    place = {axis: index for index, axis in enumerate(sorted(moved))}
+    parts = sum(place[after] != place[before] + 1 for before, after in itertools.pairwise(moved)) + 1
+    fixed = int(bool(moved) and place[moved[0]] == 0)
+    return ".mixed" if parts - fixed > 2 else ".last"
 
 
 def _last_difference(first: Sequence[object], second: Sequence[object]) -> int:
     """The last place at which two sequences of one length differ, -1 if they are equal."""
     return next((i for i in reversed(range(len(first))) if first[i] != second[i]), -1)
+
+
+def _has_steps(graph: Graph, node: Node) -> bool:
+    """The Slice leaves elements out between those that it takes."""
+    steps = graph.values.get(node.inputs[4]) if len(node.inputs) > 4 else None
+    return steps is not None and bool((steps != 1).any())
 
 
 def cost_of(table: Mapping[str, float], form: str, otherwise: float = 1.0) -> float:

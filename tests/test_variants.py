@@ -26,6 +26,16 @@ def graph_of(text: str) -> Graph:
         ("g (float[2,8,49,16] x) => (float[2,8,49,16] y) { y = Softmax<axis=2>(x) }", "Softmax.inner", 784),
         ("g (float[2,49,4,16] x) => (float[2,4,49,16] y) { y = Transpose<perm=[0,2,1,3]>(x) }", "Transpose", 16),
         ("g (float[2,49,4,16] x) => (float[2,4,16,49] y) { y = Transpose<perm=[0,2,3,1]>(x) }", "Transpose.last", inf),
+        ("g (float[1,6,8,4] x) => (float[1,8,4,6] y) { y = Transpose<perm=[0,2,3,1]>(x) }", "Transpose.last", inf),
+        ("g (float[6,8,4] x) => (float[4,8,6] y) { y = Transpose<perm=[2,1,0]>(x) }", "Transpose.mixed", inf),
+        ("g (float[6,1,4] x) => (float[4,1,6] y) { y = Transpose<perm=[2,1,0]>(x) }", "Transpose.last", inf),
+        ("g (float[2,4,8,6] x) => (float[6,8,4,2] y) { y = Transpose(x) }", "Transpose.mixed", inf),
+        (
+            "g (float[2,9,6] x) => (float[2,4,6] y) <int64[1] a = {0}, int64[1] e = {8}, int64[1] i = {1}, "
+            "int64[1] s = {2}> { y = Slice(x, a, e, i, s) }",
+            "Slice",
+            6,
+        ),
         ("g (float[2,4,6] x) => (float[2,2,6] a, float[2,2,6] b) { a, b = Split<axis=1>(x) }", "Split", 24),
         (
             "g (float[2,4,1] x) => (float[2,4,9] y) <int64[3] s = {2,4,9}> { y = Expand(x, s) }",

@@ -90,15 +90,16 @@ def graphs() -> Graphs:
         yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-1)
         name = f"qlinearsoftmax_{heads}_{rows}_{columns}"
         yield name, partial(integers.unary, name, "QLinearSoftmax", (1, heads, rows, columns), axis=-1, opset=13)
-    for heads, rows, columns in ((8, 785, 16), (8, 197, 32)):
-        name = f"inner_softmax_{heads}_{rows}_{columns}"
-        yield name, partial(make.chain, name, "Softmax", (1, heads, rows, columns), axis=-2)
+    # the runtime moves Transposes away, so that a softmax over tokens normalizes the first of several axes
+    for tokens, heads, columns in ((785, 8, 16), (197, 8, 32), (2, 1, 256)):
+        name = f"inner_softmax_{tokens}_{heads}_{columns}"
+        yield name, partial(make.chain, name, "Softmax", (1, tokens, heads, columns), axis=1)
     for channels, side in ((96, 28), (64, 56), (512, 7)):
         for op in ("GlobalAveragePool", "ReduceMean", "ReduceSum"):
             name = f"{op.lower()}_{channels}_{side}"
             options: dict[str, Any] = {"axes": [2, 3], "keepdims": 1} if op == "ReduceMean" else {}
             if op == "ReduceSum":
-                yield name, partial(make.sums, name, (1, channels, side, side))
+                yield name, partial(make.sums, name, (1, 2, channels, side, side))
                 continue
             yield name, partial(make.fan, name, op, (1, channels, side, side), **options)
         name = f"reducemean_last_{channels}_{side}"
@@ -138,6 +139,7 @@ _TRANSPOSES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     *(((1, 12, 128, 64), (0, 1, 3, 2)), ((1, 784, 192), (0, 2, 1)), ((64, 49, 3, 3, 32), (2, 0, 3, 1, 4))),
     *(((1, 2, 58, 28, 28), (0, 2, 1, 3, 4)), ((1, 8, 7, 8, 7, 96), (0, 1, 3, 2, 4, 5))),
     *(((196, 4, 16, 6), (0, 2, 1, 3)), ((1, 8, 785, 8), (0, 2, 1, 3))),
+    *(((4, 256, 96), (2, 1, 0)), ((144, 64, 4), (2, 1, 0))),
 )
 _EXPANSIONS = (
     ("rows", (1, 64, 1, 56), (1, 64, 56, 56)),
@@ -154,9 +156,10 @@ def _movement() -> Graphs:
     for kind, dims, wider in _EXPANSIONS:
         name = f"expand_{kind}_{'x'.join(map(str, wider))}"
         yield name, partial(make.expansions, name, dims, wider)
-    for dims in ((2, 1, 6, 197, 64), (2, 64, 3, 49, 32)):
-        name = f"split_whole_{'x'.join(map(str, dims))}"
-        yield name, partial(make.splits, name, dims, 0)
+    # behind a projection to queries and keys, whose Transpose the runtime moves behind the Split
+    for dims, axis in (((1, 197, 2, 6, 64), 2), ((64, 49, 2, 3, 32), 2)):
+        name = f"split_middle_{'x'.join(map(str, dims))}"
+        yield name, partial(make.splits, name, dims, axis)
     for channels, side in ((64, 7), (64, 28), (64, 56), (128, 56)):
         dims = (1, channels, side, side)
         yield f"concat_{channels}_{side}", partial(make.concats, "concat", dims, 1)
@@ -164,6 +167,7 @@ def _movement() -> Graphs:
         yield f"split_{channels}_{side}", partial(make.splits, "split", dims, 1)
         yield f"slice_{channels}_{side}", partial(make.slices, "slice", dims, 1)
         yield f"slice_last_{channels}_{side}", partial(make.slices, "slice_last", dims, 3)
+        yield f"slice_step_{channels}_{side}", partial(make.slices, "slice_step", dims, 3, 2)
         yield f"gather_{channels}_{side}", partial(make.gathers, "gather", dims)
         yield f"pad_{channels}_{side}", partial(make.pads, "pad", dims)
         for mode in ("nearest", "linear"):

@@ -225,11 +225,11 @@ def splits(name: str, dims: Sequence[int], axis: int) -> onnx.ModelProto:
     return graph.finish(*(name for part in parts for name in (part, f"{part}_1")))
 
 
-def slices(name: str, dims: Sequence[int], axis: int) -> onnx.ModelProto:
-    """Slices that take the first half."""
+def slices(name: str, dims: Sequence[int], axis: int, step: int = 1) -> onnx.ModelProto:
+    """Slices that take the first half, or every second element."""
     graph = Builder(name)
     x = graph.input(*dims)
-    bounds = [graph.constant(np.array([value], np.int64)) for value in (0, dims[axis] // 2, axis)]
+    bounds = [graph.constant(np.array([value], np.int64)) for value in (0, dims[axis] * step // 2, axis, step)]
     return graph.finish(*(graph.add("Slice", [y, *bounds]) for y in distinct(graph, x, _REPEATS)))
 
 

@@ -18,6 +18,7 @@ from onnxlint.calibrate.profile import starting_device
 from onnxlint.calibrate.sessions import open_session
 from onnxlint.engine import read_model
 from onnxlint.measure.join import Join, tagged
+from onnxlint.rule import example_model
 from onnxlint.settings import Settings
 
 WHERE = Circumstances("a machine", "onnxruntime", "CPUExecutionProvider", 1, 0)
@@ -95,3 +96,40 @@ def test_what_runs_on_integers_is_what_the_runtime_runs_on_them(text: str, tmp_p
     assert ours == theirs
     floats = [node.op_type for node in nodes if node.op_type in ("LayerNormalization", "Erf", "HardSwish")]
     assert sorted(floats) == sorted(k.label for k in analysis.kernels if k.main.op_type in floats)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "Identity(y)",
+        "Cast<to=1>(y)",
+        "Expand(y, dims)",
+        "Mul(y, one)",
+        "Div(y, one)",
+        "Slice(y, zero, end, axis)",
+        "Slice(y, zero, most, axis)",
+        "Slice(y, zero, width, axis)",
+        "Tile(y, ones)",
+        "Transpose<perm=[0,1,2]>(y)",
+        "Concat<axis=1>(y)",
+        "Sum(y)",
+        "Pow(y, one)",
+    ],
+)
+def test_what_the_runtime_drops_is_no_kernel_of_ours(behind: str, tmp_path: Path) -> None:
+    model = example_model(
+        f"""
+        g (float[2,8,4] x) => (float[2,8,4] w)
+          <int64[3] dims = {{2,8,4}}, int64[3] ones = {{1,1,1}}, int64[1] zero = {{0}}, int64[1] axis = {{1}},
+           int64[1] width = {{8}}, int64[1] most = {{100}}, int64[1] end = {{9223372036854775807}}> {{
+          one = Constant<value = float {{1.0}}>()
+          y = Sin(x)
+          z = {behind}
+          w = Cos(z)
+        }}
+        """
+    )
+    analysis, nodes = both(model, tmp_path)
+    op = behind.partition("(")[0].partition("<")[0]
+    ours = any(kernel.main.op_type == op and not kernel.is_free for kernel in analysis.kernels)
+    assert ours == any(node.op_type == op for node in nodes)
