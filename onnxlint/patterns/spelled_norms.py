@@ -9,7 +9,9 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.permutations import only_reader
+from onnxlint.patterns.placement import cause
 from onnxlint.patterns.walk import data_inputs, is_private, reduced_axes, writer
+from onnxlint.support import SupportTable
 from onnxlint.tensor import TensorType
 
 _FUSED = {
@@ -166,3 +168,18 @@ def _by_groups(graph: Graph, node: Node) -> Normalization | None:
     if not is_private(graph, nodes, [output]):
         return None
     return Normalization("GroupNorm", tuple(nodes), before.inputs[0], output, is_fused=False)
+
+
+def is_of_images(graph: Graph) -> bool:
+    """Some convolution is over a map."""
+    return any(n.op_type == "Conv" and len(graph.type_of(n.outputs[0]).shape or ()) == 4 for n in graph.compute_nodes)
+
+
+def leaving_norms(graph: Graph, table: SupportTable) -> tuple[Normalization, ...]:
+    """Those whose one operator the device lacks; spelled-out ones leave in parts, which have forms of their own."""
+
+    def is_lacking(node: Node) -> bool:
+        is_norm = node.op_type.endswith("Normalization")
+        return is_norm and cause(graph, table, node, table.of(graph, node)) == "operator"
+
+    return tuple(one for one in normalizations(graph) if any(map(is_lacking, one.nodes)))

@@ -4,8 +4,8 @@
 Groups the nodes that leave the accelerator by operator, and counts in how many of the host's partitions they take
 part. What another rule explains is not repeated here: channel shuffles (OPS002), too many dims (OPS003), activations
 (OPS005), wide types (OPS006), control flow (OPS007), resizing (OPS008), weights of the run time (OPS010), windows
-beyond a limit (CNV007). An operator of which nobody published whether it runs is listed once, as its own class: not an
-error, not a promise.
+beyond a limit (CNV007), norms in networks of images (TRF003). An operator of which nobody published whether it runs is
+listed once, as its own class: not an error, not a promise.
 
 ## Why it costs
 A node that the device lacks runs on its host, often a hundred times slower, and everything that crosses pays a
@@ -41,6 +41,7 @@ from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import cause, exceeds_rank
 from onnxlint.patterns.rewrites import Rewrite, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
+from onnxlint.patterns.spelled_norms import is_of_images, leaving_norms
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 
@@ -87,12 +88,14 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 
 def _explained(ctx: Context) -> set[str]:
-    """The nodes of which OPS002 and OPS003 speak."""
+    """The nodes of which OPS002, OPS003 and TRF003 speak."""
     table = ctx.analysis.target.table
     found = {node.key for shuffle in channel_shuffles(ctx.graph) for node in shuffle.nodes}
     for lrn in spelled_lrns(ctx.graph):
         if any(exceeds_rank(ctx.graph, table, node) for node in lrn.nodes):
             found |= {node.key for node in lrn.nodes}
+    if is_of_images(ctx.graph):
+        found |= {node.key for norm in leaving_norms(ctx.graph, table) for node in norm.nodes}
     return found
 
 

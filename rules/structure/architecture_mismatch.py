@@ -18,7 +18,7 @@ price is of this graph with each block replaced: a separable or branched block b
 and a 1×1 behind it, of equal MACs (MobileDets' fused block; its kernel is the block's own); on a CPU a dense
 convolution by a separable one of the same channels (an eighth of the MACs, another accuracy). It says nothing of
 accuracy. A warning where, at equal MACs, it gains more than 20 % at the low end of its range, else an info: an eighth
-of the MACs is another network, and no reason to fail a build.
+of the MACs is another network, and no reason to fail a build. Parallel branches are an info: G3 warns of them.
 Silent where the profile makes CNV001 silent (the vendor supports depthwise), where the blocks take less than half of
 the time, and where the replacement gains less than 5 %.
 """
@@ -37,6 +37,7 @@ from onnxlint.whatif import EditError, saving
 
 RULE = Rule(code="STR006", name="architecture-mismatch", severity="warning")
 _DOMINANT, _LEAST_GAIN, _WARNING_GAIN = 0.5, 0.05, 0.2
+_BRANCHES = "parallel branches"
 _SUITS = {"npu": "CSPNet or RepVGG", "dsp": "CSPNet or RepVGG", "gpu": "RepVGG", "cpu": "MobileNet or ShuffleNetV2"}
 
 
@@ -47,7 +48,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     if ctx.device.kind in ("npu", "dsp", "gpu") and not (depthwise is not None and depthwise.silent):
         kinds.append(("depthwise-separable blocks", "fused", separable_blocks(ctx.graph), _fused))
     if ctx.device.kind == "gpu":
-        kinds.append(("parallel branches", "fused", branched_blocks(ctx.graph), _fused))
+        kinds.append((_BRANCHES, "fused", branched_blocks(ctx.graph), _fused))
     if ctx.device.kind == "cpu":
         kinds.append(("dense convolutions", "separable", dense_convolutions(ctx.graph), _separable))
     for found, wanted, blocks, replaced in kinds:
@@ -84,7 +85,8 @@ def _finding(
     if gain[0] < _LEAST_GAIN * ctx.total_s:
         return None
     is_alike = wanted == "fused"
-    severity: Severity | None = None if is_alike and gain[1] > _WARNING_GAIN * ctx.total_s else "info"
+    is_told = found == _BRANCHES  # G3 warns of them, with what to do in each cell
+    severity: Severity | None = None if is_alike and not is_told and gain[1] > _WARNING_GAIN * ctx.total_s else "info"
     family = _SUITS[ctx.device.kind]
     priced = "equal MACs" if is_alike else "the same channels"
     return Finding(

@@ -2,7 +2,8 @@
 
 ## What it does
 Finds LayerNorm, RMSNorm and GroupNorm in networks of images, as one operator or spelled out from their means, by what
-they take on this device. All are one finding.
+they take on this device. All are one finding; those whose operator the device lacks are another, an error: each cuts
+the network.
 
 ## Why it costs
 EfficientFormer (arXiv 2206.01191, observation 3): Conv-BN is better for latency than LN-linear, and what it costs in
@@ -24,40 +25,83 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Reconnect, Remove
-from onnxlint.patterns.spelled_norms import Normalization, normalizations
+from onnxlint.gains import bearable
+from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.patterns.placement import cause
+from onnxlint.patterns.rewrites import rewrites
+from onnxlint.patterns.spelled_norms import Normalization, is_of_images, leaving_norms, normalizations
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 
 RULE = Rule(code="TRF003", name="layernorm-where-batchnorm-folds", severity="warning")
 
 _ACCELERATORS = ("npu", "dsp")
+_LEAST_SHARE = 0.005
+_NORM = "Normalization"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for all normalizations."""
+    """One finding for the normalizations that leave the device, one for all others."""
     found = normalizations(ctx.graph)
-    if not found or not any(_is_of_images(ctx, node.op_type, node.outputs) for node in ctx.graph.compute_nodes):
+    if not found or not is_of_images(ctx.graph):
         return
+    gone = frozenset(one.output for one in leaving_norms(ctx.graph, ctx.analysis.target.table))
+    staying = tuple(one for one in found if one.output not in gone)
+    if staying:
+        yield _unfolded(ctx, staying)
+    if gone:
+        yield _leaving(ctx, tuple(one for one in found if one.output in gone))
+
+
+def _unfolded(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
     nodes = [node for one in found for node in one.nodes]
     spelled = [one for one in found if not one.is_fused]
     fused = tuple(edit for one in spelled for edit in one.fused(ctx.graph))
     fixes = [Fix(f"one LayerNormalization in place of {plural(len(spelled), 'spelled-out norm')}", "exact", fused)]
     fixes = fixes if fused and ctx.runs(fused) else []
-    kinds = " and ".join(dict.fromkeys(one.kind for one in found))
     counted = f"{len(spelled)} of them spelled out, " if spelled else ""
-    yield Finding(
-        message=f"{len(found)} {kinds} that nothing folds away: {counted}{100 * ctx.share(nodes):.0f} % of the time",
+    return Finding(
+        message=f"{len(found)} {_kinds(found)} that nothing folds away: {counted}{100 * ctx.share(nodes):.0f} % of the "
+        "time",
         suggestion=("Export them as one operator each (opset 17 or later): same outputs.\n" if fixes else "")
         + "A BatchNorm behind the convolution or linear layer folds into its weights. It needs retraining.",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
-        fixes=(*fixes, Fix(f"BatchNorm, which folds, in place of {len(found)} {kinds}", "lossy", _without(found))),
+        fixes=(*fixes, _folding(found)),
         severity=None if ctx.device.kind in _ACCELERATORS else "info",
     )
 
 
-def _is_of_images(ctx: Context, op_type: str, outputs: tuple[str, ...]) -> bool:
-    return op_type == "Conv" and len(ctx.graph.type_of(outputs[0]).shape or ()) == 4
+def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
+    """An error where they alone cut the network, or take a share that shows."""
+    nodes = [node for one in found for node in one.nodes]
+    level, table = ctx.analysis.placement.level, ctx.analysis.target.table
+    own = {node.key for node in nodes}
+    others = [node for node in ctx.graph.compute_nodes if node.key not in own]
+    shared = {level[node.key] for node in others if cause(ctx.graph, table, node, ctx.support(node))}
+    is_alone = bool({level[node.key] for node in nodes if node.key in ctx.analysis.placement.on_host} - shared)
+    told = [rewrite for node in nodes if node.op_type.endswith(_NORM) for rewrite in rewrites(ctx.graph, node)]
+    exact = tuple(edit for rewrite in told for edit in rewrite.edits)
+    spelled = [Fix(told[0].title, told[0].safety, exact)] if exact and ctx.runs(exact) else []
+    fixes = bearable(ctx.analysis, spelled)
+    return Finding(
+        message=leaves(ctx.analysis, _kinds(found), len(found), nodes),
+        suggestion="".join(f"Exact: {fix.title}.\n" for fix in fixes)
+        + "When retraining: a BatchNorm behind the convolution or linear layer, which folds into its weights.",
+        nodes=tuple(node.key for node in nodes),
+        places=len(found),
+        fixes=(*fixes, _folding(found)),
+        severity="error" if is_alone or not ctx.device.host or ctx.share(nodes) >= _LEAST_SHARE else "info",
+        details=tuple(cost_of_leaving(ctx.analysis, nodes)),
+    )
+
+
+def _kinds(found: tuple[Normalization, ...]) -> str:
+    return " and ".join(dict.fromkeys(one.kind for one in found))
+
+
+def _folding(found: tuple[Normalization, ...]) -> Fix:
+    return Fix(f"BatchNorm, which folds, in place of {len(found)} {_kinds(found)}", "lossy", _without(found))
 
 
 def _without(found: tuple[Normalization, ...]) -> tuple[Remove | Reconnect, ...]:

@@ -26,7 +26,8 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.gains import gain
-from onnxlint.graph import Graph
+from onnxlint.graph import Graph, Node
+from onnxlint.kernels import ANCHORS
 from onnxlint.patterns.attention import Attention, attentions
 from onnxlint.patterns.axis_roles import axis_roles
 from onnxlint.patterns.convolutions import attributes_of
@@ -96,19 +97,31 @@ def _pooled(ctx: Context, one: Attention) -> Iterator[Edit]:
         renamed[name] = f"{name}~{RULE.code}"
         yield Declare(renamed[name], _fewer(known, axis, keys))
         yield Insert("ReduceMean", (name,), (renamed[name],), (("axes", [axis]),))
+    scores = graph.type_of(one.nodes[0].outputs[0])
+    at = {one.nodes[0].outputs[0]: -1 if scores.dims[-1] == one.keys else -2}  # where the scores have their keys
     for node in one.nodes:
         yield Remove(node.key)
+        where = next((at[name] for name in node.inputs if name in at), None)
+        if where is not None and node is not one.nodes[-1]:
+            where = _moved(node, where)
+            at |= dict.fromkeys((name for name in node.outputs if name), where)
         for name in (*node.inputs, *node.outputs):
             known = graph.type_of(name)
-            is_scores = name in inner and name != one.output
-            if not name or name in renamed or not known.is_known or not known.dims or name == one.output:
+            constant = graph.is_constant(name)
+            place = at.get(name, where if constant and node.op_type not in ANCHORS else None)
+            if not name or name in renamed or place is None or not known.is_known or len(known.dims) < -place:
                 continue
-            if known.dims[-1] == one.keys and (is_scores or graph.is_constant(name)):
+            if known.dims[place] == one.keys:
                 renamed[name] = f"{name}~{RULE.code}:{node.key}"
-                constant = graph.is_constant(name)
-                yield Declare(renamed[name], _fewer(known, len(known.dims) - 1, keys), is_weight=constant)
+                yield Declare(renamed[name], _fewer(known, len(known.dims) + place, keys), is_weight=constant)
         inputs, outputs = ([renamed.get(n, n) for n in names] for names in (node.inputs, node.outputs))
         yield Insert(node.op_type, tuple(inputs), tuple(outputs), attributes_of(node), node.domain)
+
+
+def _moved(node: Node, axis: int) -> int:
+    """Where a transposition leaves the axis, both counted from the last."""
+    perm = list(node.attr("perm") or ()) if node.op_type == "Transpose" else []
+    return perm.index(len(perm) + axis) - len(perm) if len(perm) + axis in perm else axis
 
 
 def _fewer(known: TensorType, axis: int, size: int) -> TensorType:

@@ -23,11 +23,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Edit, Finding, Fix, Insert, Remove
+from onnxlint.graph import Graph
 from onnxlint.patterns.attention import Attention, attentions
+from onnxlint.patterns.axes import VIEWS
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 
 RULE = Rule(code="TRF005", name="unfused-attention", severity="warning")
+
+_BETWEEN = VIEWS | {"Add", "Softmax", "Cast", "IsNaN", "Where"}
+_SCALES = frozenset({"Mul", "Div"})
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -53,7 +58,7 @@ def check(ctx: Context) -> Iterator[Finding]:
 def _operator(ctx: Context, one: Attention) -> Iterator[Edit]:
     """One Attention of the same queries, keys and values; nothing where it has no such form."""
     graph = ctx.graph
-    if one.is_fused or (one.mask and not graph.is_constant(one.mask)):
+    if one.is_fused or (one.mask and not graph.is_constant(one.mask)) or _mixes(graph, one):
         return
     turned = graph.producer(one.key)
     perm = list(turned.attr("perm") or []) if turned is not None and turned.op_type == "Transpose" else []
@@ -66,6 +71,15 @@ def _operator(ctx: Context, one: Attention) -> Iterator[Edit]:
     yield Insert("Attention", (one.query, turned.inputs[0], one.value, *mask), (one.output,))
 
 
+def _mixes(graph: Graph, one: Attention) -> bool:
+    """Between the products stands more than one scale, a mask and the softmax: heads mixed, each with its own scale."""
+    inner = one.nodes[1:-1]
+    scales = [node for node in inner if node.op_type in _SCALES]
+    if any(all(graph.type_of(name).elements != 1 for name in node.inputs) for node in scales):
+        return True
+    return any(node.op_type not in _BETWEEN | _SCALES for node in inner)
+
+
 _APART = """apart (float[1,12,197,64] q, float[1,12,197,64] k, float[1,12,197,64] v) => (float[1,12,197,64] y)
 <float s = {0.125}> {
     t = Transpose <perm = [0,1,3,2]> (k)
@@ -75,7 +89,21 @@ _APART = """apart (float[1,12,197,64] q, float[1,12,197,64] k, float[1,12,197,64
     y = MatMul (p, v)
 }"""
 
+_TALKING = """talking (float[1,4,196,48] q, float[1,4,196,48] k, float[1,4,196,48] v) => (float[1,4,196,48] y)
+<float s = {0.144}, float[4,4] w> {
+    t = Transpose <perm = [0,1,3,2]> (k)
+    a = MatMul (q, t)
+    b = Mul (a, s)
+    last = Transpose <perm = [0,2,3,1]> (b)
+    mixed = MatMul (last, w)
+    first = Transpose <perm = [0,3,1,2]> (mixed)
+    p = Softmax <axis = -1> (first)
+    y = MatMul (p, v)
+}"""
+
 VALID = [
+    # the heads are mixed before the softmax (CaiT): no one operator does that
+    Valid(_TALKING, device="cortex-a76"),
     # TensorRT fuses it by itself
     Valid(_APART, device="t4"),
     # NNIE has no such operator

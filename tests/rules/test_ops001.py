@@ -24,7 +24,7 @@ from onnxlint.settings import Settings
 from onnxlint.whatif import apply
 
 CODES = ("OPS001", "OPS002", "OPS003", "OPS004", "CHN001", "STR006")
-CAUSES = ("OPS001", "OPS002", "OPS003", "OPS005", "OPS006", "OPS007", "OPS008", "OPS010", "CNV007", "TRF001")
+CAUSES = ("OPS001", "OPS002", "OPS003", "OPS005", "OPS006", "OPS007", "OPS008", "OPS010", "CNV007", "TRF001", "TRF003")
 RULES = [find_rule(installed_rules(), code) for code in CODES]
 ACTIVATION = "n (float[1,8,14,14] x) => (float[1,8,14,14] y) {{ {body} }}"
 
