@@ -218,15 +218,19 @@ class Graph:
 
         By the identities of objects that nodes alike share: a mark is good as long as the graph and the node live.
         """
-        types, values = self.types, self.values
+        types, values, inputs, outputs = self.types.get, self.values.get, node.inputs, node.outputs
+        # what is left out has no type, and neither has what nothing tells of
+        absent = [name == "" for name in (*inputs, *outputs)] if "" in inputs or "" in outputs else ()
         return (
             node.op_type,
             node.domain,
             node.version,
             id(node.attributes),
-            *[id(types.get(name, _UNKNOWN)) if name else 0 for name in node.inputs],
-            *[id(values.get(name)) for name in node.inputs],
-            *[id(types.get(name, _UNKNOWN)) if name else 0 for name in node.outputs],
+            len(inputs),
+            *map(id, map(types, inputs)),
+            *map(id, map(values, inputs)),
+            *map(id, map(types, outputs)),
+            *absent,
         )
 
     def call(self, node: Node) -> Call:

@@ -48,8 +48,12 @@ def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str,
     on_host: set[str] = set()
     after_first = False
     known = known or {}
+    alike: dict[tuple[object, ...], Support] = {}
     for node in graph.compute_nodes:
-        found = known.get(node.key) or table.of(graph, node)
+        found = known.get(node.key) or table.by_operator(node)
+        if found is None:
+            mark = (*graph.mark(node), *map(graph.is_constant, node.inputs))
+            found = alike.get(mark) or alike.setdefault(mark, table.of(graph, node))
         support[node.key] = found
         if found.status == "unsupported" or (after_first and device.operators.one_partition):
             on_host.add(node.key)
@@ -103,6 +107,7 @@ def _not_worth_leaving(
             parent[key] = key = parent[parent[key]]
         return key
 
+    inputs = frozenset(graph.inputs)
     for node in graph.compute_nodes:
         before = writers[node.key]
         if node.key in on_host:
@@ -114,9 +119,7 @@ def _not_worth_leaving(
                 fed.add(node.key)
             elif level[other] == level[node.key]:
                 parent[stretch(other)] = stretch(node.key)
-        ends = any(name in graph.inputs for name in node.inputs) or any(
-            name in graph.is_output for name in node.outputs
-        )
+        ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
         if ends or node.bodies or node.op_type in WORTH_LEAVING:
             worth.add(node.key)
     busy = {stretch(key) for key in worth}

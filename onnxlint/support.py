@@ -51,12 +51,18 @@ class SupportTable:
         """What the device says of an operator of that name (`Conv`, `com.microsoft:Gelu`)."""
         return self._status.get(operator, self.device.operators.default)
 
+    def by_operator(self, node: Node) -> Support | None:
+        """That the device runs the node, where its operator says so; None where the node's attributes and types do."""
+        operator = node.qualified_op
+        is_plain = self._runs_any_rank and self.named(operator) == "supported" and operator not in self._conditions
+        return _SUPPORTED if is_plain else None
+
     def of(self, graph: Graph, node: Node) -> Support:
         """Whether the device runs the node: by its operator, the conditions on it and the rank of its tensors."""
+        if (found := self.by_operator(node)) is not None:
+            return found
         operators, name = self.device.operators, self.device.name
         status = self.by_name(node)
-        if status == "supported" and self._runs_any_rank and node.qualified_op not in self._conditions:
-            return _SUPPORTED
         broken = [
             (condition, *found)
             for condition in self._conditions.get(node.qualified_op, ())

@@ -18,6 +18,10 @@ from onnxlint.ordering import CycleError
 from onnxlint.tensor import TensorType
 
 
+_PLAIN = (int, float, str, bytes, list, tuple)
+"""Kinds of attributes that are the same if they are written the same."""
+
+
 class EditError(Exception):
     """Edits that do not fit the graph: a node that is not there, a cycle."""
 
@@ -42,6 +46,7 @@ class _Change:
         self.removed: dict[str, None] = {}
         self.inserted: list[Insert] = []
         self.types: dict[str, TensorType] = {}
+        self.types_alike: dict[TensorType, TensorType] = {}
         self.weights: set[str] = set()
         self.position: Mapping[str, int] = before.position
 
@@ -57,17 +62,22 @@ class _Change:
             case Reconnect(value, to):
                 self.renamed[value] = to
             case Declare(value, known, is_weight):
-                self.types[value] = known
+                self.types[value] = self._shared(value, known)
                 if is_weight:
                     self.weights.add(value)
             case Reorder(keys):
                 self.position = dict.fromkeys(self.before.position, -1) | {key: at for at, key in enumerate(keys)}
 
+    def _shared(self, value: str, known: TensorType) -> TensorType:
+        """The type as the graph holds it: one object for all that are equal, so that nodes alike are seen to be so."""
+        before = self.before.types.get(value)
+        return before if before == known else self.types_alike.setdefault(known, known)
+
     def graph(self) -> EditedGraph:
         """The graph with the new nodes in the place of the first removed one; raises EditError."""
         before = self.before
         version = next((node.version for node in before.nodes if node.domain == ""), 17)
-        made = [_new_node(edit, version) for edit in self.inserted]
+        made = _new_nodes(self.inserted, version)
         rewired = self.rewired()
         try:
             nodes, moved = in_order(*self.in_place(made, rewired))
@@ -134,9 +144,14 @@ def saving(before: Analysis, edits: Iterable[Edit]) -> Seconds:
     return before.savings[id(edits)][1]
 
 
-def trial(before: Analysis, edits: tuple[Edit, ...]) -> Analysis:
-    """The analysis of the graph after the edits; raises EditError."""
-    after = Analysis(apply(before.graph, edits), before.target, before)
+def trial(before: Analysis, edits: tuple[Edit, ...], near: Analysis | None = None) -> Analysis:
+    """The analysis of the graph after the edits; raises EditError.
+
+    `near` is that after other edits, which only declared the values that these declare: what both leave as it was, or
+    make the same, is taken from there.
+    """
+    start = near or before
+    after = Analysis(apply(start.graph, edits), before.target, start)
     # a rule asks for what the engine asks again of the same edits; kept with them, so that no others get their id
     before.savings[id(edits)] = (edits, before.total - after.total)
     return after
@@ -182,6 +197,16 @@ def _rewired(node: Node, renamed: dict[str, str]) -> Node:
     return msgspec.structs.replace(node, inputs=tuple(_final(renamed, name) for name in node.inputs))
 
 
-def _new_node(edit: Insert, version: int) -> Node:
-    attributes = {name: onnx.helper.make_attribute(name, value) for name, value in edit.attributes}
-    return Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes)
+def _new_nodes(edits: Iterable[Insert], version: int) -> list[Node]:
+    """The nodes that are put in; those of the same attributes share them, so that nodes alike are priced once."""
+    alike: dict[str, Mapping[str, onnx.AttributeProto]] = {}
+    made = []
+    for edit in edits:
+        mark = repr(edit.attributes) if all(isinstance(value, _PLAIN) for _, value in edit.attributes) else ""
+        attributes = alike.get(mark) if mark else None
+        if attributes is None:
+            attributes = {name: onnx.helper.make_attribute(name, value) for name, value in edit.attributes}
+            if mark:
+                alike[mark] = attributes
+        made.append(Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes))
+    return made

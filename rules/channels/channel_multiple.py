@@ -25,9 +25,11 @@ that talking heads mix.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
+from onnxlint.analysis import Analysis
 from onnxlint.finding import Declare, Edit, Finding, Fix
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, MATRIX_PRODUCTS, weight_of
@@ -42,6 +44,8 @@ RULE = Rule(code="CHN001", name="channel-multiple", severity="warning")
 _LEAST_SHARE = 0.01
 _MAX_WIDTHS = 4
 _ROUND_DOWN = (1.0, 0.75, 0.5, 0.25, 0.1)
+_Spot = tuple[TensorType, tuple[int, ...], bool]
+"""A value's type, its axes of channels, and whether it is a weight."""
 _NOT_CHOSEN = POSITIONS | {"head"}
 _HEAD = UNARY | {"Flatten", "Reshape", "Squeeze", "Softmax", "LogSoftmax", "Add", "ReduceMean", "GlobalAveragePool"}
 
@@ -93,32 +97,40 @@ def _fixes(ctx: Context, widths: set[int], multiple: int, padding: float) -> Ite
 
     Filling the channels comes first where it is exact.
     """
+    spots = _spots(ctx.graph, widths)
     if ctx.device.alignment.mode == "cliff":
-        edits = _retyped(ctx.graph, widths, lambda width: _up(width, multiple))
-        if _saving(ctx, edits) > 0:
+        edits = _retyped(spots, {width: _up(width, multiple) for width in widths})
+        if _saving(ctx, edits)[0] > 0:
             yield Fix(f"fill the channels up to multiples of {multiple}", "exact", edits)
         return
-    best: tuple[float, Fix] | None = None
-    tried: set[tuple[int, ...]] = set()
-    for most in _ROUND_DOWN:
-        rounded = {width: _rounded(width, multiple, most) for width in widths}
-        if tuple(rounded.values()) in tried:
-            continue
-        tried.add(tuple(rounded.values()))
-        edits = _retyped(ctx.graph, widths, rounded.__getitem__)
-        saved = _saving(ctx, edits)
-        if 0 < saved <= padding and (best is None or saved > best[0]):
-            best = (saved, Fix(f"round the channels to multiples of {multiple}, some up, some down", "lossy", edits))
-    if best is not None:
-        yield best[1]
+    ways = [{width: _rounded(width, multiple, most) for width in widths} for most in _ROUND_DOWN]
+    ways = [way for index, way in enumerate(ways) if way not in ways[:index]]
+    found: dict[int, tuple[float, tuple[Edit, ...]]] = {}
+    near: Analysis | None = None
+
+    def is_paid(index: int) -> bool:
+        nonlocal near
+        edits = _retyped(spots, ways[index])
+        saved, near = _saving(ctx, edits, near)
+        found[index] = saved, edits
+        return saved <= padding
+
+    # the more widths are rounded up, the less it saves
+    index = bisect_left(range(len(ways)), True, key=is_paid)
+    saved, edits = found.get(index, (0.0, ()))
+    if saved > 0:
+        yield Fix(f"round the channels to multiples of {multiple}, some up, some down", "lossy", edits)
 
 
-def _saving(ctx: Context, edits: tuple[Edit, ...]) -> float:
-    """Mean seconds saved; 0 where the layers of the edited graph do not fit together, so that some have no cost."""
-    after = trial(ctx.analysis, edits)
+def _saving(ctx: Context, edits: tuple[Edit, ...], near: Analysis | None = None) -> tuple[float, Analysis]:
+    """Mean seconds saved; 0 where the layers of the edited graph do not fit together, so that some have no cost.
+
+    `near` is the analysis after other widths for the same values; that after these is returned besides.
+    """
+    after = trial(ctx.analysis, edits, near)
     if any(after.costs.work(node) is None for node in after.graph.compute_nodes if node.op_type in ANCHORS):
-        return 0.0
-    return float(saving(ctx.analysis, edits).mean())
+        return 0.0, after
+    return float(saving(ctx.analysis, edits).mean()), after
 
 
 def _rounded(width: int, multiple: int, most: float) -> int:
@@ -192,30 +204,32 @@ def _is_last(graph: Graph, node: Node) -> bool:
     return False
 
 
-def _retyped(graph: Graph, widths: set[int], rounded: Callable[[int], int]) -> tuple[Edit, ...]:
-    """Every activation and layer weight of these widths at its rounded width, each by itself."""
+def _spots(graph: Graph, widths: set[int]) -> dict[str, _Spot]:
+    """Every activation and layer weight that has one of these widths, with the axes that may have it."""
+    found: dict[str, _Spot] = {}
 
-    def at(name: str, axes: tuple[int, ...]) -> Iterator[Edit]:
+    def look(name: str, axes: tuple[int, ...]) -> None:
         known = graph.type_of(name)
         if known.is_known and any(known.dims[axis] in widths for axis in axes if axis < len(known.dims)):
-            dims = [
-                rounded(size) if index in axes and size in widths else size for index, size in enumerate(known.dims)
-            ]
-            made = TensorType(known.dtype, tuple(dims))
-            yield Declare(name, types.setdefault(made, made), is_weight=name in graph.weights)
+            found[name] = known, axes, name in graph.weights
 
-    # layers alike share their types, so that they are priced once
-    types: dict[TensorType, TensorType] = {}
-    edits: dict[str, Edit] = {}
     for node in graph.compute_nodes:
         for name in node.outputs:
             rank = graph.type_of(name).rank or 0
-            for edit in at(name, (1,) if rank > 3 else (rank - 1,)) if rank > 1 else ():
-                edits[name] = edit
+            if rank > 1:
+                look(name, (1,) if rank > 3 else (rank - 1,))
         if node.op_type in ANCHORS and len(node.inputs) > 1 and graph.is_constant(node.inputs[1]):
-            for edit in at(weight_of(node), (0, 1)):
-                edits[weight_of(node)] = edit
-    return tuple(edits.values())
+            look(weight_of(node), (0, 1))
+    return found
+
+
+def _retyped(spots: Mapping[str, _Spot], rounded: Mapping[int, int]) -> tuple[Edit, ...]:
+    """Every such value at its rounded width, each by itself; layers alike share their types and are priced once."""
+    types: dict[_Spot, TensorType] = {}
+    for known, axes, is_weight in spots.values():
+        dims = [rounded.get(size, size) if at in axes else size for at, size in enumerate(known.dims)]
+        types.setdefault((known, axes, is_weight), TensorType(known.dtype, tuple(dims)))
+    return tuple(Declare(name, types[spot], is_weight=spot[2]) for name, spot in spots.items())
 
 
 _WIDE = """
