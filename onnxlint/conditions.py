@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from onnxlint.device import Condition
 from onnxlint.graph import Graph, Node
@@ -12,6 +12,8 @@ from onnxlint.tensor import dtype_name
 Broken = Iterator[tuple[str, str]]
 """Pairs: the Condition's field, and what of the node is beyond it, in words."""
 
+Check = Callable[[Graph, Node, Condition], Broken]
+_NO_LIMIT = Condition(op="any", reason="none", source="none")
 Dims = tuple[int | None, ...]
 
 # Operators whose axes are an input, by its position; before the opset that made it one, the attribute `axes`.
@@ -19,11 +21,18 @@ _AXES_INPUT = {"Slice": 3, "Squeeze": 1, "Unsqueeze": 1}
 _WINDOWED = frozenset({"Conv", "ConvTranspose", "AveragePool", "MaxPool", "LpPool", "DeformConv"})
 
 
-def broken_limits(graph: Graph, node: Node, limit: Condition) -> Broken:
-    """The limits that the node breaks, in the order of the checks below; none where the condition is not about it."""
+def broken_limits(graph: Graph, node: Node, limit: Condition, checks: Sequence[Check]) -> Broken:
+    """The limits that the node breaks, in the order of `checks_of`; none where the condition is not about it."""
     if limit.depthwise is None or limit.depthwise == _is_depthwise(graph, node):
-        for check in _CHECKS:
+        for check in checks:
             yield from check(graph, node, limit)
+
+
+def checks_of(limit: Condition) -> tuple[Check, ...]:
+    """The checks of what the condition limits."""
+    return tuple(
+        check for check, fields in _CHECKS.items() if any(getattr(limit, f) != getattr(_NO_LIMIT, f) for f in fields)
+    )
 
 
 def _is_depthwise(graph: Graph, node: Node) -> bool:
@@ -57,26 +66,26 @@ def kernel_of(graph: Graph, node: Node) -> list[int]:
 
 
 def _window(graph: Graph, node: Node, limit: Condition) -> Broken:
-    kernel, strides, dilations = kernel_of(graph, node), node.attr("strides") or [], node.attr("dilations") or []
-    for name, kind, sizes, largest in (
-        ("kernel", "max_kernel", kernel, limit.max_kernel),
-        ("stride", "max_stride", strides, limit.max_stride),
-        ("dilation", "max_dilation", dilations, limit.max_dilation),
-        ("padding", "max_padding", node.attr("pads") or [], limit.max_padding),
-        ("groups", "max_groups", [node.attr("group", 1)], limit.max_groups),
+    for name, kind, attribute, largest in (
+        ("kernel", "max_kernel", "kernel_shape", limit.max_kernel),
+        ("stride", "max_stride", "strides", limit.max_stride),
+        ("dilation", "max_dilation", "dilations", limit.max_dilation),
+        ("padding", "max_padding", "pads", limit.max_padding),
+        ("groups", "max_groups", "group", limit.max_groups),
     ):
+        sizes = _sizes(graph, node, attribute) if largest is not None else []
         if largest is not None and sizes and max(sizes) > largest:
             yield kind, f"{name} {_by(sizes)} above {largest}"
+    kernel = kernel_of(graph, node)
     if limit.min_kernel is not None and kernel and min(kernel) < limit.min_kernel:
         yield "min_kernel", f"kernel {_by(kernel)} below {limit.min_kernel}"
-    for name, kind, sizes, known in (
-        ("stride", "strides", strides or [1], limit.strides),
-        ("dilation", "dilations", dilations or [1], limit.dilations),
-    ):
+    for name, kind, known in (("stride", "strides", limit.strides), ("dilation", "dilations", limit.dilations)):
+        sizes = _sizes(graph, node, kind) or [1] if known is not None else []
         if known is not None and node.op_type in _WINDOWED and not {*sizes} <= {*known}:
             yield kind, f"{name} {_by(sizes)}"
     if limit.max_kernel_area is not None and kernel:
-        wide = [1 + (size - 1) * step for size, step in zip(kernel, [*dilations, 1, 1, 1], strict=False)]
+        dilations = [*_sizes(graph, node, "dilations"), 1, 1, 1]
+        wide = [1 + (size - 1) * step for size, step in zip(kernel, dilations, strict=False)]
         if math.prod(wide) > limit.max_kernel_area:
             yield "max_kernel_area", f"kernel {_by(wide)} above {limit.max_kernel_area} positions"
     weight = _shape(graph, node, 1)
@@ -84,6 +93,13 @@ def _window(graph: Graph, node: Node, limit: Condition) -> Broken:
         elements = math.prod(size for size in weight[1:] if size is not None)
         if elements > limit.max_kernel_elements:
             yield "max_kernel_elements", f"{elements} weights a filter, above {limit.max_kernel_elements}"
+
+
+def _sizes(graph: Graph, node: Node, attribute: str) -> list[int]:
+    """The numbers of a window's attribute; empty where it has none."""
+    if attribute == "kernel_shape":
+        return kernel_of(graph, node)
+    return [node.attr("group", 1)] if attribute == "group" else node.attr(attribute) or []
 
 
 def _extents(graph: Graph, node: Node, limit: Condition) -> Broken:
@@ -216,11 +232,15 @@ def _by(sizes: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in sizes)
 
 
-_CHECKS: tuple[Callable[[Graph, Node, Condition], Broken], ...] = (
-    _ranks,
-    _window,
-    _extents,
-    _layout,
-    _kinds,
-    _operands,
-)
+_CHECKS: Mapping[Check, tuple[str, ...]] = {
+    _ranks: ("min_rank", "max_rank"),
+    _window: (
+        *("max_kernel", "max_stride", "max_dilation", "max_padding", "max_groups", "min_kernel"),
+        *("strides", "dilations", "max_kernel_area", "max_kernel_elements"),
+    ),
+    _extents: ("max_input_channels_per_group", "max_batch", "max_elements", "max_area"),
+    _layout: ("permutations", "keeps_batch", "axes", "max_axes", "equal_parts", "unit_steps"),
+    _kinds: ("dtypes", "modes", "coordinates", "integer_scales"),
+    _operands: ("constant_operand", "constant_weight", "shared_operand"),
+}
+"""The checks with the limits that they are about."""

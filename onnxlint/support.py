@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from onnxlint.conditions import broken_limits
+from onnxlint.conditions import Check, broken_limits, checks_of
 from onnxlint.device import Condition, Device
 from onnxlint.graph import Graph, Node
 
@@ -38,9 +38,9 @@ class SupportTable:
         self._status |= dict.fromkeys(operators.unsupported, "unsupported")
         self._status |= dict.fromkeys(operators.unknown, "unknown")
         self._runs_any_rank = operators.max_rank is None and operators.max_wide_dims is None
-        self._conditions: dict[str, list[Condition]] = {}
+        self._conditions: dict[str, list[tuple[Condition, tuple[Check, ...]]]] = {}
         for condition in operators.conditional:
-            self._conditions.setdefault(condition.op, []).append(condition)
+            self._conditions.setdefault(condition.op, []).append((condition, checks_of(condition)))
             self._status[condition.op] = "supported"
 
     def by_name(self, node: Node) -> Status:
@@ -65,8 +65,8 @@ class SupportTable:
         status = self.by_name(node)
         broken = [
             (condition, *found)
-            for condition in self._conditions.get(node.qualified_op, ())
-            for found in broken_limits(graph, node, condition)
+            for condition, checks in self._conditions.get(node.qualified_op, ())
+            for found in broken_limits(graph, node, condition, checks)
         ]
         if broken:
             first, _, words = broken[0]

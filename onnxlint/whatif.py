@@ -17,7 +17,6 @@ from onnxlint.latency import Seconds
 from onnxlint.ordering import CycleError
 from onnxlint.tensor import TensorType
 
-
 _PLAIN = (int, float, str, bytes, list, tuple)
 """Kinds of attributes that are the same if they are written the same."""
 
@@ -208,5 +207,7 @@ def _new_nodes(edits: Iterable[Insert], version: int) -> list[Node]:
             attributes = {name: onnx.helper.make_attribute(name, value) for name, value in edit.attributes}
             if mark:
                 alike[mark] = attributes
-        made.append(Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes))
+        made.append(
+            Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes)
+        )
     return made
