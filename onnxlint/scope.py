@@ -16,6 +16,7 @@ from onnxlint.load import MAX_NODES, LoadError
 from onnxlint.ordering import CycleError, execution_order
 from onnxlint.text import printable, text
 from onnxlint.validity import INVALID, node_problem, typed
+from onnxlint.values import KnownAttributes
 
 MAX_INLINED_NODES = 100_000
 MAX_DEPTH = 64
@@ -293,7 +294,7 @@ class _Scope(msgspec.Struct, frozen=True):
 def _attributes(
     protos: Iterable[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
 ) -> dict[str, onnx.AttributeProto]:
-    attributes: dict[str, onnx.AttributeProto] = {}
+    attributes = KnownAttributes()
     for proto in protos:
         if proto.ref_attr_name:
             actual = (references or {}).get(text(proto.ref_attr_name))

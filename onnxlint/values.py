@@ -25,6 +25,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Attributes = Mapping[str, onnx.AttributeProto]
 
 
+class KnownAttributes(dict[str, onnx.AttributeProto]):
+    """Attributes whose Python values are read once: nodes alike share them, and many ask."""
+
+    __slots__ = ("read",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: dict[str, Any] = {}
+
+
 def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
     """An attribute's Python value: int, float, bytes, list, TensorProto or GraphProto.
 
@@ -33,22 +43,28 @@ def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
     proto = attributes.get(name)
     if proto is None:
         return default
-    try:
-        found = onnx.helper.get_attribute_value(proto)
-    except ValueError:  # a reference to an attribute that no function has, or a type that ONNX does not know
-        return default
-    kinds = next((kinds for kind, kinds in _KINDS if isinstance(default, kind)), None)
+    read = attributes.read if isinstance(attributes, KnownAttributes) else {}
+    found = read.get(name)
+    if found is None:
+        try:
+            found = read[name] = onnx.helper.get_attribute_value(proto)
+        except ValueError:  # a reference to an attribute that no function has, or a type that ONNX does not know
+            return default
+    if type(found) is list:
+        found = [*found]  # the reader's own
+    kinds = _KINDS.get(type(default))
     return found if kinds is None or isinstance(found, kinds) else default
 
 
-_KINDS: tuple[tuple[type, tuple[type, ...]], ...] = (
-    (int, (int,)),
-    (float, (int, float)),
-    (bytes, (bytes,)),
-    (str, (bytes,)),
-    (list, (Sequence,)),
-    (tuple, (Sequence,)),
-)
+_KINDS: Mapping[type, tuple[type, ...]] = {
+    bool: (int,),
+    int: (int,),
+    float: (int, float),
+    bytes: (bytes,),
+    str: (bytes,),
+    list: (Sequence,),
+    tuple: (Sequence,),
+}
 """What an attribute may be where its default is of a type; repeated fields are sequences but no lists."""
 
 

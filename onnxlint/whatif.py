@@ -16,6 +16,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.latency import Seconds
 from onnxlint.ordering import CycleError
 from onnxlint.tensor import TensorType
+from onnxlint.values import KnownAttributes
 
 _PLAIN = (int, float, str, bytes, list, tuple)
 """Kinds of attributes that are the same if they are written the same."""
@@ -198,13 +199,14 @@ def _rewired(node: Node, renamed: dict[str, str]) -> Node:
 
 def _new_nodes(edits: Iterable[Insert], version: int) -> list[Node]:
     """The nodes that are put in; those of the same attributes share them, so that nodes alike are priced once."""
-    alike: dict[str, Mapping[str, onnx.AttributeProto]] = {}
+    alike: dict[str, KnownAttributes] = {}
     made = []
     for edit in edits:
         mark = repr(edit.attributes) if all(isinstance(value, _PLAIN) for _, value in edit.attributes) else ""
         attributes = alike.get(mark) if mark else None
         if attributes is None:
-            attributes = {name: onnx.helper.make_attribute(name, value) for name, value in edit.attributes}
+            attributes = KnownAttributes()
+            attributes.update((name, onnx.helper.make_attribute(name, value)) for name, value in edit.attributes)
             if mark:
                 alike[mark] = attributes
         made.append(
