@@ -20,7 +20,8 @@ Silent on shape arithmetic where input dims are free: it is what makes the model
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Remove
@@ -32,6 +33,7 @@ from onnxlint.units import plural
 RULE = Rule(code="GRF003", name="constant-subgraph", severity="warning")
 _STORED = frozenset({"Constant", "ConstantOfShape", "Identity", "DequantizeLinear", "QuantizeLinear"})
 _SMALL_BYTES = 1 << 16
+_KEY = attrgetter("key")
 
 
 class _Found(NamedTuple):
@@ -62,8 +64,8 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 def _foldable(graph: Graph, *, is_static: bool) -> _Found:
     """What may be replaced by its result, and the Constants that serve nothing else; last readers come first."""
-    known = _computable(graph, is_static=is_static)
-    gone: set[str] = set()
+    known, bits = _computable(graph, is_static=is_static), _bits(graph)
+    returned, gone = graph.is_output, set[str]()
     work: list[Node] = []
     edits: list[Edit] = []
     for node in reversed(graph.nodes):
@@ -72,12 +74,12 @@ def _foldable(graph: Graph, *, is_static: bool) -> _Found:
         read_elsewhere = [
             name
             for name in node.outputs
-            if name and (name in graph.is_output or any(reader.key not in gone for reader in graph.consumers(name)))
+            if name and (name in returned or not gone.issuperset(map(_KEY, graph.consumers(name))))
         ]
         if node.op_type in _STORED:
-            if read_elsewhere or not any(graph.consumers(name) for name in node.outputs if name):
+            if read_elsewhere or not any(map(graph.consumers, node.outputs)):
                 continue
-        elif not _is_worth_storing(graph, node) or any(name in graph.is_output for name in node.outputs):
+        elif not returned.isdisjoint(node.outputs) or not _is_worth_storing(node, bits):
             continue
         else:
             work.append(node)
@@ -89,31 +91,45 @@ def _foldable(graph: Graph, *, is_static: bool) -> _Found:
 
 def _computable(graph: Graph, *, is_static: bool) -> set[str]:
     """The nodes whose results are known before the first run: made of weights, or of sizes that are all fixed."""
-    values, keys = set(graph.weights), set()
+    values, keys = {*graph.weights, ""}, set[str]()
     for node in graph.nodes:
         if node.role == "compute" or (node.role == "shape" and not is_static) or node.bodies:
             continue
         if node.op_type in ("Shape", "Size") and not node.domain:
             is_known = bool(node.inputs) and graph.type_of(node.inputs[0]).is_known
         else:
-            is_known = values.issuperset(name for name in node.inputs if name)
+            is_known = values.issuperset(node.inputs)
         if is_known:
             values.update(node.outputs)
             keys.add(node.key)
     return keys
 
 
-def _is_worth_storing(graph: Graph, node: Node) -> bool:
+def _bits(graph: Graph) -> Callable[[str], int | None]:
+    """How many bits a value takes; None where that is not known. Values alike mostly share their type."""
+    found: dict[int, int | None] = {}
+
+    def bits(name: str) -> int | None:
+        known = graph.type_of(name)
+        if id(known) not in found:
+            wide = dtype_bits(known.dtype)
+            found[id(known)] = known.elements * wide if known.is_known and wide else None
+        return found[id(known)]
+
+    return bits
+
+
+def _is_worth_storing(node: Node, bits: Callable[[str], int | None]) -> bool:
     """Every result has a known size, and is small or no larger than what it is made of."""
-    outs = [graph.type_of(name) for name in node.outputs if name]
-    if not outs or not all(known.is_known and dtype_bits(known.dtype) for known in outs):
-        return False
-    if node.op_type in ("Shape", "Size"):
-        return True
-    made = sum(known.elements * dtype_bits(known.dtype) // 8 for known in outs)
-    ins = [graph.type_of(name) for name in node.inputs if name]
-    given = sum(known.elements * dtype_bits(known.dtype) // 8 for known in ins if known.is_known)
-    return made <= max(_SMALL_BYTES, given)
+    made = 0
+    for name in node.outputs:
+        own = bits(name) if name else 0
+        if own is None:
+            return False
+        made += own // 8
+    if node.op_type in ("Shape", "Size") or made <= _SMALL_BYTES:
+        return any(node.outputs)
+    return any(node.outputs) and made <= sum([(bits(name) or 0) // 8 for name in node.inputs if name])
 
 
 VALID = [

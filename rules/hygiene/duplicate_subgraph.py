@@ -73,15 +73,21 @@ def _duplicates(graph: Graph) -> Iterator[tuple[Node, Node]]:
     """Each node that computes what an earlier one did, with that one."""
     same: dict[str, str] = {}
     values: dict[object, str] = {}
-    for name in sorted(graph.weights):
+
+    def is_stored(name: str) -> bool:
         value = graph.values.get(name)
         if value is not None:
-            stored = (graph.type_of(name).dtype, value.shape, value.tobytes())
-            same[name] = values.setdefault(stored, name)
+            same[name] = values.setdefault((graph.type_of(name).dtype, value.shape, value.tobytes()), name)
+        return value is not None
+
+    for name in sorted(graph.weights):
+        is_stored(name)
     firsts: dict[object, Node] = {}
     # nodes with the same attributes mostly share them
     written: dict[int, object] = {}
     for node in graph.nodes:
+        if node.op_type == "Constant" and is_stored(node.outputs[0]):
+            continue
         attributes = written.get(id(node.attributes), _UNREAD)
         if attributes is _UNREAD:
             attributes = written[id(node.attributes)] = _written(node.attributes)
@@ -111,9 +117,9 @@ def _mark(node: Node, same: dict[str, str], attributes: object) -> object | None
         node.domain,
         node.op_type,
         node.version,
-        tuple(same.get(name, name) for name in node.inputs),
+        tuple([same.get(name, name) for name in node.inputs]),
         attributes,
-        tuple(bool(name) for name in node.outputs),
+        tuple([bool(name) for name in node.outputs]),
     )
 
 
