@@ -69,6 +69,7 @@ class Analysis:
         self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base))
         self._own_times, self._own_bounds = self._alone(base)
         self.savings: dict[int, tuple[tuple[Edit, ...], Seconds]] = {}
+        self.last_applied: tuple[tuple[Edit, ...], EditedGraph] | None = None
         self.times, self.bounds = self._estimate()
 
     def _grouped(self, base: Analysis | None) -> tuple[Grouping, Placement]:

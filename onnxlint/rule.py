@@ -22,7 +22,7 @@ from onnxlint.support import Support
 from onnxlint.unused import NOTHING, Unused
 from onnxlint.values import Array
 from onnxlint.weights import NO_WEIGHTS, WeightValues
-from onnxlint.whatif import EditError, apply
+from onnxlint.whatif import EditError, applied
 
 _CODE, _SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HEADER = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>\n'
@@ -87,7 +87,7 @@ class Context:
         ):
             return False
         try:
-            after = apply(self.graph, edits)
+            after = applied(self.analysis, edits)
         except EditError:
             return False
         table = self.analysis.target.table

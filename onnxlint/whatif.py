@@ -37,6 +37,13 @@ def apply(graph: Graph, edits: Iterable[Edit]) -> EditedGraph:
     return change.graph()
 
 
+def applied(before: Analysis, edits: tuple[Edit, ...]) -> EditedGraph:
+    """The same for an analysed graph, which keeps the last one: a rule asks what runs, then what it saves."""
+    if before.last_applied is None or before.last_applied[0] is not edits:
+        before.last_applied = edits, apply(before.graph, edits)
+    return before.last_applied[1]
+
+
 class _Change:
     """Edits taken together: what they take out and put in, and what stays under another name or in another order."""
 
@@ -151,7 +158,7 @@ def trial(before: Analysis, edits: tuple[Edit, ...], near: Analysis | None = Non
     make the same, is taken from there.
     """
     start = near or before
-    after = Analysis(apply(start.graph, edits), before.target, start)
+    after = Analysis(applied(start, edits), before.target, start)
     # a rule asks for what the engine asks again of the same edits; kept with them, so that no others get their id
     before.savings[id(edits)] = (edits, before.total - after.total)
     return after
