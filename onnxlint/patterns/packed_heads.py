@@ -1,4 +1,4 @@
-"""Packed queries, keys and values: one product reshaped to [N, T, 3, heads, d], transposed and cut apart."""
+"""Packed queries, keys and values: one product reshaped to [N, T, 3, heads, d], transposed or not, and cut apart."""
 
 from __future__ import annotations
 
@@ -57,10 +57,12 @@ def four_dimensional(graph: Graph, packed: PackedHeads, source: TensorType | Non
     edits.append(Insert("Split", (packed.source, sizes), cut, (("axis", axis),)))
     for part, flat in zip(packed.parts, cut, strict=True):
         apart = f"{part}/apart"
+        is_turned = packed.perm != tuple(range(len(packed.perm)))
         edits.append(Declare(flat, TensorType(known.dtype, cut_dims)))
-        edits.append(Declare(apart, TensorType(known.dtype, packed.shape)))
-        edits.append(Insert("Reshape", (flat, shape), (apart,)))
-        edits.append(Insert("Transpose", (apart,), (part,), (("perm", list(packed.perm)),)))
+        edits.append(Insert("Reshape", (flat, shape), (apart if is_turned else part,)))
+        if is_turned:
+            edits.append(Declare(apart, TensorType(known.dtype, packed.shape)))
+            edits.append(Insert("Transpose", (apart,), (part,), (("perm", list(packed.perm)),)))
         if packed.has_batch:
             edits.append(Declare(part, TensorType(known.dtype, tuple(packed.shape[place] for place in packed.perm))))
     return edits
@@ -70,11 +72,13 @@ def _starting_at(graph: Graph, reshape: Node) -> PackedHeads | None:
     source, unpacked = graph.type_of(reshape.inputs[0]), graph.type_of(reshape.outputs[0])
     if not source.is_known or not unpacked.is_known or unpacked.rank not in (5, 6) or 0 in unpacked.dims:
         return None
-    transpose = only_reader(graph, reshape.outputs[0])
-    if transpose is None or transpose.op_type != "Transpose":
-        return None
-    perm = [int(axis) for axis in transpose.attr("perm") or reversed(range(len(unpacked.dims)))]
     dims, batch = unpacked.dims, int(unpacked.rank == 6)
+    reader = only_reader(graph, reshape.outputs[0])
+    turned = (reader,) if reader is not None and reader.op_type == "Transpose" else ()  # else cut as it lies
+    unpacking = (reshape, *turned)
+    perm = list(range(len(dims)))
+    if turned:
+        perm = [int(axis) for axis in turned[0].attr("perm") or reversed(perm)]
     if sorted(perm) != list(range(len(dims))) or (batch and dims[0] != 1):
         return None
     packings: tuple[int, ...]
@@ -85,7 +89,7 @@ def _starting_at(graph: Graph, reshape: Node) -> PackedHeads | None:
     else:
         return None
     for packed in packings:
-        cut = _parts(graph, transpose.outputs[0], perm.index(packed), dims[packed], len(dims))
+        cut = _parts(graph, unpacking[-1].outputs[0], perm.index(packed), dims[packed], len(dims))
         kept = [axis for axis in perm if axis != packed]
         if cut is None or (batch and kept[0] != 0):
             continue
@@ -94,7 +98,7 @@ def _starting_at(graph: Graph, reshape: Node) -> PackedHeads | None:
         shape = tuple(size for axis, size in enumerate(dims) if axis != packed)[batch:]
         is_outer = packed == packings[0]
         return PackedHeads(
-            (reshape, transpose, *nodes), reshape.inputs[0], parts, shape, order, is_outer, channels, bool(batch)
+            (*unpacking, *nodes), reshape.inputs[0], parts, shape, order, is_outer, channels, bool(batch)
         )
     return None
 

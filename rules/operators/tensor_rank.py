@@ -76,7 +76,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             len(packings),
             f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
             f"Split {_x(width)} in {len(first.parts)} on axis {first.axis}{columns}, then each part\n"
-            f"to {_x(first.shape)}, transposed by {first.perm}. Exact: no retraining.",
+            f"to {_x(first.shape)}{_turned(first.perm)}. Exact: no retraining.",
             Fix(f"split the packed heads on their channels first: 4-D in {_places(len(packings))}", "exact", edits),
         )
     lrns = [found for found in spelled_lrns(ctx.graph) if any(node.key in high for node in found.nodes)]
@@ -186,6 +186,10 @@ def _places(count: int) -> str:
 
 def _rank(ctx: Context, node: Node) -> int:
     return max(ctx.graph.type_of(name).rank or 0 for name in (*node.inputs, *node.outputs) if name)
+
+
+def _turned(perm: tuple[int, ...]) -> str:
+    return "" if perm == tuple(range(len(perm))) else f", transposed by {perm}"
 
 
 def _x(shape: tuple[int | None, ...]) -> str:
