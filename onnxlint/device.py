@@ -84,6 +84,8 @@ class Alignment(_Strict, frozen=True, kw_only=True):
     slower. `pointwise_input_floor`: the least input channels that a 1×1 convolution is computed with. `copies`: a dense
     convolution's unaligned input or output is padded by a copy. `group_multiple`, where it is stated: a grouped
     convolution is not padded, but runs `cliff_factor` slower if its channels per group are no multiple of this.
+    `shared_groups`: narrow groups fill a tile of the array together, as one dense convolution whose weights are zero
+    outside the groups.
     """
 
     input_channels: Count = 1
@@ -93,6 +95,7 @@ class Alignment(_Strict, frozen=True, kw_only=True):
     cliff_factor: Positive = 1.0
     copies: bool = False
     group_multiple: Count | None = None
+    shared_groups: bool = False
     trust: Trust
     source: Text
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
-from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, KernelClass, Precision
+from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Alignment, Device, KernelClass, Precision
 from onnxlint.device_runtime import SmallShapes
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
@@ -253,18 +253,33 @@ def _padding(node: Node, channels: Channels | None, device: Device) -> tuple[flo
         return 1.0, 1.0
     alignment = device.alignment
     into, out, is_depthwise, is_pointwise = channels
+    floor = alignment.pointwise_input_floor if is_pointwise else 1
     if is_depthwise:
         padded, real = _up(out, alignment.output_channels), out
     else:
-        floor = alignment.pointwise_input_floor if is_pointwise else 1
         padded = max(_up(into, alignment.input_channels), floor) * _up(out, alignment.output_channels)
         real = into * out
+    groups = int(node.attr("group", 1)) if node.op_type in CONVOLUTIONS else 1
+    if groups > 1 and not is_depthwise and alignment.mode == "internal":
+        _, wide, tall, tiles = tiles_of(alignment, into, out, groups, floor)
+        padded, real = wide * tall * tiles, into * out * groups
     unit = alignment.group_multiple
     if unit is not None and not is_depthwise and node.op_type in CONVOLUTIONS and int(node.attr("group", 1)) > 1:
         return 1.0, alignment.cliff_factor if into % unit or out % unit else 1.0
     if alignment.mode == "cliff":
         return 1.0, alignment.cliff_factor if padded != real else 1.0
     return padded / real, 1.0
+
+
+def tiles_of(alignment: Alignment, into: int, out: int, groups: int, floor: int = 1) -> tuple[int, int, int, int]:
+    """How many groups of so many channels a tile holds, its padded channels in and out, the number of tiles."""
+    most = max(alignment.input_channels // into, alignment.output_channels // out, 1) if alignment.shared_groups else 1
+
+    def sides(shared: int) -> tuple[int, int, int, int]:
+        wide = max(_up(shared * into, alignment.input_channels), floor)
+        return shared, wide, _up(shared * out, alignment.output_channels), -(-groups // shared)
+
+    return min(map(sides, range(1, min(groups, most) + 1)), key=lambda found: prod(found[1:]))
 
 
 def channels_of(graph: Graph, node: Node) -> Channels | None:

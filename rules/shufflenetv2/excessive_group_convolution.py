@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel
-from onnxlint.latency import Bound
+from onnxlint.latency import Bound, tiles_of
 from onnxlint.patterns.convolutions import ConvSizes, Swap, sizes, standalone
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
@@ -108,12 +108,12 @@ def _cause(ctx: Context, place: _Place) -> str:
         return f"{what} moves {conv.accessed / 1e6:.2f} M elements, {plain} {dense.accessed / 1e6:.2f} M"
     alignment = ctx.device.alignment
     own = (conv.in_channels // conv.groups, conv.out_channels // conv.groups)
-    multiples = (alignment.input_channels, alignment.output_channels)
-    padded = tuple(-(-n // m) * m for n, m in zip(own, multiples, strict=True))
-    factor = math.prod(padded) / math.prod(own)
+    shared, *padded, tiles = tiles_of(alignment, *own, conv.groups)
+    factor = tiles * math.prod(padded) / (conv.groups * math.prod(own))
     if place.bound == "compute" and alignment.mode == "internal" and factor >= MIN_RATIO:
-        sides = f"{own[0]}->{own[1]} channels a group to {padded[0]}->{padded[1]}"
-        return f"{what} pads {sides}: {factor:.1f}x the arithmetic, not memory access, is what costs against {plain}"
+        told = f"pads {own[0]}->{own[1]} channels a group to" if shared == 1 else f"takes {shared} groups at once as"
+        zeros = f"{told} {padded[0]}->{padded[1]}"
+        return f"{what} {zeros}: {factor:.1f}x the arithmetic, not memory access, is what costs against {plain}"
     if place.bound == "compute":
         return f"{what} computes at the rate of {own[0]}->{own[1]} channels a group, below that of {plain}"
     return f"{what} costs its launch more than its memory access; {plain} is faster all the same"
