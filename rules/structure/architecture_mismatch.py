@@ -33,7 +33,7 @@ from onnxlint.graph import Graph
 from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType, UnknownShape
-from onnxlint.whatif import EditError, saving
+from onnxlint.whatif import EditError, alone, saving
 
 RULE = Rule(code="STR006", name="architecture-mismatch", severity="warning")
 _DOMINANT, _LEAST_GAIN, _WARNING_GAIN = 0.5, 0.05, 0.2
@@ -79,6 +79,9 @@ def _finding(
         return None
     try:
         edits = tuple(edit for block in blocks for edit in replaced(ctx, block))
+        # the new kernels by themselves are soon priced, and most often right to a hundredth
+        if ctx.seconds(nodes) - float(alone(ctx.analysis, edits).total.mean()) < _LEAST_GAIN * ctx.total_s:
+            return None
         gain = ctx.analysis.spread(saving(ctx.analysis, edits))
     except (EditError, UnknownShape):
         return None
