@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -179,15 +179,53 @@ def _is_idle(graph: Graph, edit: Edit) -> bool:
 
 
 def alone(analysis: Analysis, edits: Iterable[Edit]) -> Analysis:
-    """The inserted nodes by themselves, each reading what it names from memory; raises EditError.
+    """The inserted nodes by themselves, each reading what it names from memory and leaving there what no other reads.
 
-    A quick way to time alternatives of single kernels: no other node of the graph is looked at.
+    A quick way to time alternatives of single kernels: no other node of the graph is looked at. Raises EditError.
     """
     graph = analysis.graph
     edits = tuple(edit for edit in edits if isinstance(edit, Insert | Declare))
-    constants = {n for e in edits if isinstance(e, Insert) for n in e.inputs if n and graph.is_constant(n)}
-    bare = Graph((), (), (), graph.types, graph.values, graph.weights | constants)
+    read = {name for edit in edits if isinstance(edit, Insert) for name in edit.inputs if name}
+    made = [name for edit in edits if isinstance(edit, Insert) for name in edit.outputs if name]
+    constants = {name for name in read if graph.is_constant(name)}
+    left = tuple(name for name in made if name not in read)
+    bare = Graph((), (), left, graph.types, graph.values, graph.weights | constants)
     return Analysis(apply(bare, edits), analysis.target)
+
+
+def seconds_alone(analysis: Analysis, changes: Sequence[tuple[Edit, ...]]) -> list[float]:
+    """For each change, the mean seconds of the nodes that it puts in, by themselves; raises EditError.
+
+    Changes alike are priced once.
+    """
+    marks = [_mark(analysis.graph, edits) for edits in changes]
+    firsts = dict(zip(reversed(marks), reversed(changes), strict=True))
+    trial = alone(analysis, [edit for edits in firsts.values() for edit in edits])
+    seconds = {
+        mark: trial.seconds(trial.kernel_of[edit.outputs[0]] for edit in edits if isinstance(edit, Insert))
+        for mark, edits in firsts.items()
+    }
+    means = {mark: float(each.mean()) for mark, each in seconds.items()}
+    return [means[mark] for mark in marks]
+
+
+def _mark(graph: Graph, edits: tuple[Edit, ...]) -> object:
+    """Equal for edits that put in nodes alike: the same operators, wired alike, between values of the same types."""
+    declared = {edit.value: (edit.type, edit.is_weight) for edit in edits if isinstance(edit, Declare)}
+    places: dict[str, int] = {}
+    nodes = [
+        (
+            edit.op_type,
+            edit.domain,
+            repr(edit.attributes),
+            len(edit.inputs),
+            *[places.setdefault(name, len(places)) for name in (*edit.inputs, *edit.outputs)],
+        )
+        for edit in edits
+        if isinstance(edit, Insert)
+    ]
+    kinds = [declared.get(name) or (graph.type_of(name), graph.is_constant(name)) for name in places]
+    return (*nodes, *kinds, *[id(graph.values.get(name)) for name in places])
 
 
 def _final(renamed: dict[str, str], name: str) -> str:

@@ -17,7 +17,7 @@ from onnxlint.registry import installed_rules
 from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
 from onnxlint.tensor import TensorType
-from onnxlint.whatif import EditError, apply, saving
+from onnxlint.whatif import EditError, alone, apply, saving, seconds_alone
 
 TEXT = """g (float[1,32,28,28] x) => (float[1,32,28,28] y) <float[32,32,3,3] w, float[32,32,3,3] v>
 { a = Conv<pads=[1,1,1,1]>(x, w) b = Transpose<perm=[0,1,3,2]>(a) c = Transpose<perm=[0,1,3,2]>(b)
@@ -49,6 +49,28 @@ def test_inserting_in_place_of_what_was_removed(graph: Graph) -> None:
     after = apply(graph, edits)
     assert [node.key for node in after.nodes] == ["a", "c", "y"]
     assert after.is_constant("perm")
+
+
+def _conv(width: int, source: str, name: str) -> tuple[Edit, ...]:
+    return (
+        Declare(f"{name}.w", TensorType(1, (32, 32, width, width)), is_weight=True),
+        Declare(name, TensorType(1, (1, 32, 29 - width, 29 - width))),
+        Insert("Conv", (source, f"{name}.w"), (name,)),
+    )
+
+
+def test_changes_alike_are_priced_alike_and_each_as_if_by_itself(graph: Graph) -> None:
+    analysis = Analysis(graph, target_for(load_device("t4")))
+    changes = [_conv(1, "x", "p"), _conv(7, "a", "q"), _conv(1, "a", "r")]
+    one, other, again = seconds_alone(analysis, changes)
+    assert one == again != other
+    assert [one, other] == pytest.approx([float(alone(analysis, edits).total.mean()) for edits in changes[:2]])
+
+
+def test_what_stands_alone_writes_its_result(graph: Graph) -> None:
+    analysis = Analysis(graph, target_for(load_device("t4")))
+    (cost,) = alone(analysis, _conv(1, "x", "p")).kernel_costs
+    assert cost.written_bytes == cost.read_bytes == 32 * 28 * 28 * 2
 
 
 def test_edits_leave_the_graph_as_it_was(graph: Graph) -> None:

@@ -32,7 +32,7 @@ from onnxlint.gains import gaining
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
-from onnxlint.whatif import alone
+from onnxlint.whatif import seconds_alone
 
 RULE = Rule(code="CHN002", name="low-channel-separable", severity="warning")
 
@@ -66,8 +66,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     pairs = list(_pairs(ctx))
     if not pairs:
         return
-    trial = alone(ctx.analysis, [edit for pair in pairs for edit in pair.swap.edits])
-    gains = [pair.seconds - float(trial.times[trial.kernel_of[pair.swap.keys[0]]].mean()) for pair in pairs]
+    plain = seconds_alone(ctx.analysis, [pair.swap.edits for pair in pairs])
+    gains = [pair.seconds - seconds for pair, seconds in zip(pairs, plain, strict=True)]
     for merges in (True, False):
         slower = [(gain, pair) for gain, pair in zip(gains, pairs, strict=True) if gain > 0 and pair.merges == merges]
         if slower:

@@ -39,7 +39,7 @@ from onnxlint.latency import Seconds
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
-from onnxlint.whatif import alone
+from onnxlint.whatif import seconds_alone
 
 RULE = Rule(code="CNV001", name="depthwise-on-accelerator", severity="warning")
 
@@ -113,9 +113,8 @@ def _fused(ctx: Context, indices: list[int]) -> tuple[list[Swap], float]:
         swaps.append((swap, float(analysis.seconds((before, after)).mean())))
     if not swaps:
         return [], 0.0
-    trial = alone(analysis, [edit for swap, _ in swaps for edit in swap.edits])
-    paying = [(s, old - trial.times[trial.kernel_of[s.keys[0]]].mean()) for s, old in swaps]
-    paying = [(swap, gain) for swap, gain in paying if gain > 0]
+    fused = seconds_alone(analysis, [swap.edits for swap, _ in swaps])
+    paying = [(swap, old - new) for (swap, old), new in zip(swaps, fused, strict=True) if old > new]
     paying.sort(key=lambda entry: -entry[1])
     return [swap for swap, _ in paying], float(sum(gain for _, gain in paying))
 

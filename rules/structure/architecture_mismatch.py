@@ -33,7 +33,7 @@ from onnxlint.graph import Graph
 from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType, UnknownShape
-from onnxlint.whatif import EditError, alone, saving
+from onnxlint.whatif import EditError, saving, seconds_alone
 
 RULE = Rule(code="STR006", name="architecture-mismatch", severity="warning")
 _DOMINANT, _LEAST_GAIN, _WARNING_GAIN = 0.5, 0.05, 0.2
@@ -78,10 +78,11 @@ def _finding(
     if share < _DOMINANT or ctx.analysis.placement.on_host & {node.key for node in nodes}:
         return None
     try:
-        edits = tuple(edit for block in blocks for edit in replaced(ctx, block))
+        swaps = [tuple(replaced(ctx, block)) for block in blocks]
         # the new kernels by themselves are soon priced, and most often right to a hundredth
-        if ctx.seconds(nodes) - float(alone(ctx.analysis, edits).total.mean()) < _LEAST_GAIN * ctx.total_s:
+        if ctx.seconds(nodes) - sum(seconds_alone(ctx.analysis, swaps)) < _LEAST_GAIN * ctx.total_s:
             return None
+        edits = tuple(edit for swap in swaps for edit in swap)
         gain = ctx.analysis.spread(saving(ctx.analysis, edits))
     except (EditError, UnknownShape):
         return None

@@ -29,7 +29,7 @@ from onnxlint.patterns.ghost import Ghost, ghosts
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural
-from onnxlint.whatif import alone
+from onnxlint.whatif import seconds_alone
 
 RULE = Rule(code="STR005", name="cheap-ghost", severity="warning")
 
@@ -42,12 +42,9 @@ def check(ctx: Context) -> Iterator[Finding]:
     modules = [one for one in ghosts(ctx.graph) if not hosted & {node.key for node in one.nodes}]
     if not modules:
         return
-    edits = {one.output: list(_plain(ctx, one)) for one in modules}
-    trial = alone(ctx.analysis, [edit for some in edits.values() for edit in some])
-    gains = []
-    for one in modules:
-        new = {trial.kernel_of[edit.outputs[0]] for edit in edits[one.output] if isinstance(edit, Insert)}
-        gains.append(ctx.seconds(one.nodes) - float(trial.times[sorted(new)].sum(axis=0).mean()))
+    edits = {one.output: tuple(_plain(ctx, one)) for one in modules}
+    dense = seconds_alone(ctx.analysis, [*edits.values()])
+    gains = [ctx.seconds(one.nodes) - new for one, new in zip(modules, dense, strict=True)]
     slower = sorted(
         ((gain, one) for gain, one in zip(gains, modules, strict=True) if gain > 0), key=lambda entry: -entry[0]
     )

@@ -34,7 +34,7 @@ from onnxlint.patterns.walk import POINTWISE, is_private, row_back
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural
-from onnxlint.whatif import alone
+from onnxlint.whatif import seconds_alone
 
 RULE = Rule(code="STR003", name="full-width-stage", severity="info")
 
@@ -61,13 +61,9 @@ def check(ctx: Context) -> Iterator[Finding]:
     stages = [stage for stage in _stages(ctx.graph) if _is_memory_bound(ctx, stage)]
     if not stages:
         return
-    edits = {stage.output: list(_partial(ctx.graph, stage)) for stage in stages}
-    trial = alone(ctx.analysis, [edit for some in edits.values() for edit in some])
-    paying = []
-    for stage in stages:
-        new = {trial.kernel_of[edit.outputs[0]] for edit in edits[stage.output] if isinstance(edit, Insert)}
-        if float(trial.times[sorted(new)].sum(axis=0).mean()) < ctx.seconds(stage.nodes):
-            paying.append(stage)
+    edits = {stage.output: tuple(_partial(ctx.graph, stage)) for stage in stages}
+    partial = seconds_alone(ctx.analysis, [*edits.values()])
+    paying = [stage for stage, new in zip(stages, partial, strict=True) if new < ctx.seconds(stage.nodes)]
     if not paying:
         return
     nodes = [node for stage in paying for node in stage.nodes]
