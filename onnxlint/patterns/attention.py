@@ -74,11 +74,12 @@ def _spelled(graph: Graph, softmax: Node) -> Attention | None:
     (first, above, mask), (last, below, probabilities) = before, behind
     product = graph.type_of(first.outputs[0])
     query = graph.type_of(first.inputs[0])
-    if not product.is_known or not query.is_known or len(product.dims) < 2 or len(query.dims) < 2:
+    value = next((name for name in last.inputs if name != probabilities), "")
+    types = [product, *map(graph.type_of, (*first.inputs[:2], value))]
+    if not all(known.is_known and len(known.dims) > 1 for known in types):
         return None
     if any(graph.is_constant(name) for name in (*first.inputs[:2], *last.inputs[:2])):
         return None
-    value = next((name for name in last.inputs if name != probabilities), "")
     queries, keys = product.dims[-2:]
     axis = int(softmax.attr("axis", -1 if softmax.version >= 13 else 1)) % len(scores.dims)
     if axis == len(scores.dims) - 2:  # softmax down the columns: keys come first
