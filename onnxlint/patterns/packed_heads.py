@@ -70,7 +70,9 @@ def four_dimensional(graph: Graph, packed: PackedHeads, source: TensorType | Non
 
 def _starting_at(graph: Graph, reshape: Node) -> PackedHeads | None:
     source, unpacked = graph.type_of(reshape.inputs[0]), graph.type_of(reshape.outputs[0])
-    if not source.is_known or not unpacked.is_known or unpacked.rank not in (5, 6) or 0 in unpacked.dims:
+    if not source.is_known or not source.dims or not unpacked.is_known:
+        return None
+    if unpacked.rank not in (5, 6) or 0 in unpacked.dims:
         return None
     dims, batch = unpacked.dims, int(unpacked.rank == 6)
     reader = only_reader(graph, reshape.outputs[0])
