@@ -33,6 +33,9 @@ from onnxlint.text import printable
 from onnxlint.timelimit import TimeUp, within
 from onnxlint.units import plural
 
+_IMPORT_S = 30.0
+"""For the rules of `onnxlint rule`, which has no option for it."""
+
 
 def settings(
     *,
@@ -90,11 +93,7 @@ def check(
 ) -> int:
     """Lint every model on every device and write the reports; returns the exit code."""
     profiles = _profiles(device_names, chosen)
-    try:
-        with within(chosen.limits.timeout_s):
-            known = rules_with(rule_folders)
-    except TimeUp as error:
-        raise RuleError(f"--rules: to import them {error} (raise --timeout)") from None
+    known = _imported(lambda: rules_with(rule_folders), chosen.limits.timeout_s, "--rules", " (raise --timeout)")
     rules = select(known, chosen.select, chosen.extend_select, chosen.ignore)
     found = discover(arguments)
     streams.check_output(output_file, found.files)
@@ -274,11 +273,22 @@ def rule(code: str | None, folders: Sequence[Path]) -> None:
     """List the rules and budgets or print one's page; raises RuleError."""
     from onnxlint.output import rules_list
 
-    rules = (*rules_with(folders), *BUDGET_RULES)
+    rules = (*_imported(lambda: rules_with(folders), _IMPORT_S, "--rules"), *BUDGET_RULES)
     if code is None:
         rules_list.write_list(rules, sys.stdout)
     else:
         rules_list.write_page(find_rule(rules, code), sys.stdout)
+
+
+def _imported(
+    imported: Callable[[], Sequence[LoadedRule]], seconds: float, option: str, hint: str = ""
+) -> Sequence[LoadedRule]:
+    """The rules of files that are executed for it; raises RuleError where that takes too long."""
+    try:
+        with within(seconds):
+            return imported()
+    except TimeUp as error:
+        raise RuleError(f"{option}: to import them {error}{hint}") from None
 
 
 def new_rule(place: str) -> int:
@@ -295,7 +305,7 @@ def try_rules(path: Path, *, quiet: bool) -> int:
     """Run the examples of the rules at `path`; 1 if one fails, raises RuleError where there are none."""
     from onnxlint.rule_examples import outcomes
 
-    rules = rules_in(path, "--test")
+    rules = _imported(lambda: rules_in(path, "--test"), _IMPORT_S, "--test")
     found = [outcome for loaded in rules for outcome in outcomes(loaded)]
     failed = sum(outcome.problem is not None for outcome in found)
     for outcome in found:

@@ -198,22 +198,25 @@ def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit]
             if name in handed:
                 joined.append(handed.pop(name))
                 continue
-            shape = graph.type_of(name).shape
-            if name in promised or shape is None or not absorbed_before(graph, name) or name in branches:
+            known = graph.type_of(name)
+            if name in promised or not known.is_known or not absorbed_before(graph, name) or name in branches:
                 return None
-            size = shape[axis] or 0
+            size = known.dims[axis] if axis < len(known.dims) else 0
             branches.append(name)
             starts.append(total)
             joined.append(np.arange(total, total + size))
             total += size
-        order = np.concatenate(joined)[place.shuffle.order]
+        channels = np.concatenate(joined)
+        if len(channels) != len(place.shuffle.order):
+            return None
+        order = channels[place.shuffle.order]
         sinks += [(name, order[taken]) for name, taken in place.sinks]
         handed |= {name: order[taken] for name, taken, _ in place.passed}
     reader_of = np.full(total, -1)
-    for index, (_, channels) in enumerate(sinks):
-        if np.any(reader_of[channels] >= 0):
+    for index, (_, taken) in enumerate(sinks):
+        if np.any(reader_of[taken] >= 0):
             return None
-        reader_of[channels] = index
+        reader_of[taken] = index
     edits: list[Edit] = [Remove(key) for key in dict.fromkeys(node.key for place in places for node in place.nodes)]
     parts: list[list[str]] = [[] for _ in sinks]
     for name, start, end in zip(branches, starts, [*starts[1:], total], strict=True):

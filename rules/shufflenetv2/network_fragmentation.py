@@ -153,7 +153,7 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
     what = "convolution, its parts' weights stacked" if whole else "or two wide convolutions"
     lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)"
     if idle < MIN_IDLE:
-        small = f"{kernels} small kernels ({_widths(ctx, cells)})"
+        small = f"{kernels} small kernels{_widths(ctx, cells)}"
         lost = f"Little is launch overhead ({100 * idle:.0f} %): {small} run below the rate of wide ones"
     return Finding(
         message=f"{plural(len(cells), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
@@ -170,9 +170,10 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
 
 
 def _widths(ctx: Context, cells: list[_Cell]) -> str:
-    """The middle one of their convolutions' widths."""
-    found = (sizes(ctx.graph, node) for cell in cells for node in cell.region.inner)
-    return f"{int(median(conv.out_channels for conv in found if conv is not None))} channels in the median"
+    """The middle one of their convolutions' widths; nothing where they have none."""
+    found = [sizes(ctx.graph, node) for cell in cells for node in cell.region.inner]
+    widths = [conv.out_channels for conv in found if conv is not None]
+    return f" ({int(median(widths))} channels in the median)" if widths else ""
 
 
 def _is_dense(graph: Graph, node: Node) -> bool:

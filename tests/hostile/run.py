@@ -1,8 +1,9 @@
 """Runs the corpus: `python tests/hostile/run.py [--only PREFIX] [--jobs 2] [--ways …] [--strace] [--spawn]`.
 
 Each case is linted in a process of its own, in a folder of its own, three ways: for the terminal, as JSON, and as the
-profile's CSV (`--ways structure roofline` asks for those). A process must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or
-2 as the case expects, without a traceback, and print nothing that a terminal, a CI log or a spreadsheet obeys.
+profile's CSV (`--ways structure roofline` asks for those, `--ways device rule measure …` for other commands). A process
+must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or 2 as the case expects,
+without a traceback, and print nothing that a terminal, a CI log or a spreadsheet obeys.
 
 By default processes are forked from this one; `--spawn` starts a new interpreter each, `--strace` does so under strace
 and fails on every file opened outside the folder, the interpreter and the package.
@@ -43,6 +44,16 @@ PROFILES = {
 }
 RACES = 10
 WAYS = ("terminal", "json", "csv")
+# other commands on what a case has for them: a profile, a folder of rules, a model; None where it has none
+OTHERS: dict[str, Callable[[list[str]], list[str] | None]] = {
+    "device": lambda words: ["device", _behind("-d", words)] if "-d" in words else None,
+    "rule": lambda words: ["rule", "--rules", _behind("--rules", words)] if "--rules" in words else None,
+    "rule-test": lambda words: ["rule", "--test", _behind("--rules", words)] if "--rules" in words else None,
+    "measure": lambda words: ["measure", "-d", "generic", "--seconds", "0.1", *words] if _is_lint(words) else None,
+    "weights": lambda words: ["--weights", "always", *words] if _is_lint(words) else None,
+    "depth": lambda words: ["profile", "--depth", "2", *words] if _is_lint(words) else None,
+    "node": lambda words: ["profile", "--by", "node", *words] if _is_lint(words) else None,
+}
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 COMMAND = re.compile(
     r"##[a-z]*\[|(^|\s)::(error|warning|notice|debug|group|add-|set-|save-|stop-)[^\n]*::", re.IGNORECASE
@@ -64,9 +75,23 @@ class Ended:
     opened: tuple[str, ...] = ()
 
 
-def words_of(words: Sequence[str], way: str) -> list[str]:
-    """The command line for a case's words: "PROFILE" among them asks for the profile's table instead."""
+def _behind(option: str, words: list[str]) -> str:
+    return words[words.index(option) + 1]
+
+
+def _is_lint(words: list[str]) -> bool:
+    """One model and no option but how much of it may be read."""
+    return not {word for word in words if word[:1] == "-" and word not in ("--", "--max-file-mb")}
+
+
+def words_of(words: Sequence[str], way: str) -> list[str] | None:
+    """The command line for a case's words, None where the way is not for them.
+
+    "PROFILE" among the words asks for the profile's table instead.
+    """
     given = [word for word in words if word != "PROFILE"]
+    if way in OTHERS:
+        return OTHERS[way](given)
     if way in PROFILES:
         return ["profile", *PROFILES[way], *given]
     if "PROFILE" in words and way == "terminal":
@@ -186,12 +211,12 @@ def problems_of(case: Case, way: str, ended: Ended) -> list[str]:
 
 
 def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
-    codes = {ERROR: (2,), LINTED: (0, 1), INCOMPLETE: (1,), ANY: (0, 1, 2)}[case.expected]
+    codes = {ERROR: (2,), LINTED: (0, 1), INCOMPLETE: (1,), ANY: (0, 1, 2)}[ANY if way in OTHERS else case.expected]
     # the profile takes one model; a folder or a device list is a usage error there
     if ended.code not in codes and not (way in PROFILES and ended.code == 2 and _is_many(case)):
         return [f"exit code {ended.code} where {case.expected} is expected: {ended.err[:120]!a}"]
     if way == "json" and ended.out:
-        content = json.loads(ended.out)
+        content = json.loads(ended.out, parse_constant=_no_number)
         reports = content.get("reports", [content])
         incomplete = [problem for report in reports for problem in report["incomplete"]]
         if case.expected == INCOMPLETE and not incomplete:
@@ -203,6 +228,10 @@ def _unexpected(case: Case, way: str, ended: Ended) -> list[str]:
             if any(cell[:1] in ("=", "@", "+") for cell in row):
                 return [f"has a formula in a cell: {row[:2]}"]
     return []
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _is_many(case: Case) -> bool:
@@ -235,7 +264,10 @@ def run_case(case: Case, ways: Sequence[str] = WAYS, **options: bool) -> tuple[l
             words = case.make(folder)
             if way in PROFILES and {"--rules", "--select", "--output-format"} & set(words):
                 continue
-            ended = run(words if case.raw else words_of(words, way), folder, before=case.before, **options)
+            line = words if case.raw else words_of(words, way)
+            if line is None:
+                continue
+            ended = run(line, folder, before=case.before, **options)
             problems += [f"{way}: {problem}" for problem in (*problems_of(case, way, ended), *case.after(folder))]
             stop_meanwhile(folder)
             seconds, peak = max(seconds, ended.processor_s), max(peak, ended.peak_bytes)
@@ -249,15 +281,17 @@ def warm_up() -> None:
     with tempfile.TemporaryDirectory() as place:
         path = modelfiles.saved(modelfiles.conv(), Path(place))
         for way in WAYS:
-            modelfiles.run(*words_of([path], way))
+            modelfiles.run(*(words_of([path], way) or ()))
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="cases whose name begins so, or holds it after a *")
+    parser.add_argument("--every", type=int, default=1, help="take one case in so many")
+    parser.add_argument("--first", type=int, default=0, help="the first that is taken")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--ways", nargs="+", default=WAYS, choices=(*WAYS, *PROFILES))
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=(*WAYS, *PROFILES, *OTHERS))
     parser.add_argument("--strace", action="store_true")
     parser.add_argument("--spawn", action="store_true")
     options = parser.parse_args()
@@ -265,6 +299,7 @@ def main() -> None:
         parser.error("strace is not installed")
     wanted = options.only.removeprefix("*")
     chosen = [c for n, c in CASES.items() if (wanted in n if options.only.startswith("*") else n.startswith(wanted))]
+    chosen = chosen[options.first :: options.every]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warm_up()
     with tempfile.NamedTemporaryFile("w+", suffix=".jsonl") as results:

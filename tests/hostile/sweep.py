@@ -1,7 +1,8 @@
 """Each rule's examples with one thing taken away or altered: `python tests/hostile/sweep.py [--only CODE]`.
 
-Where the fuzzer throws dice, this goes through all: every node becomes an operator that nobody knows, every input loses
-its shape, its rank or a dim, every declared shape goes. A rule that fails on what is left is printed.
+Where the fuzzer throws dice, this goes through all: every node becomes an operator that nobody knows, of no or of
+another shape, or loses an input or an attribute; every input and weight loses its shape, its rank or a dim. A rule that
+fails on what is left is printed. `--every 20` takes one in twenty.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import onnx
 
 DEVICES = ("t4", "hi3519", "cortex-a76")
 DIMS = (0, 1, 2**31, -1)
+DECLARED: tuple[list[int], ...] = ([], [2], [0, 0, 0, 0], [2, 3, 4, 5, 6])
 
 
 def altered(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -27,6 +29,14 @@ def altered(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
         changed.graph.node[at].op_type, changed.graph.node[at].domain = "Unknown", "nobody"
         _undeclared(changed, node.output)
         yield f"node {at} unknown", changed
+        for dims in DECLARED:
+            declared = _copy(changed)
+            kept = [value for value in declared.graph.value_info if value.name not in node.output]
+            del declared.graph.value_info[:]
+            declared.graph.value_info.extend(kept)
+            for name in node.output:
+                declared.graph.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims))
+            yield f"node {at} unknown, declared as {dims}", declared
         for index, name in enumerate(node.input):
             if name and index:
                 changed = _copy(model)
@@ -96,26 +106,35 @@ def failures(model: onnx.ModelProto, device: str) -> list[str]:
     return [problem for problem in report.incomplete if re.match(r"rule \w+ failed", problem)]
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
+def every_example(code: str = "") -> Iterator[tuple[str, onnx.ModelProto]]:
+    """All alterations of the examples of the rules whose code begins so."""
     from onnxlint.registry import installed_rules
     from onnxlint.rule import example_model
 
-    done, found = 0, 0
     for rule in installed_rules():
-        if not rule.code.startswith(options.only):
+        if rule.code.startswith(code):
+            for name in ("VALID", "INVALID"):
+                for number, example in enumerate(getattr(rule.module, name, ())):
+                    for what, model in altered(example_model(example.text)):
+                        yield f"{rule.code} {name} {number}, {what}", model
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="rules whose code begins so")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the first that is taken")
+    options = parser.parse_args()
+    done, found = 0, 0
+    for at, (what, model) in enumerate(every_example(options.only)):
+        if at % options.every != options.first:
             continue
-        for name in ("VALID", "INVALID"):
-            for number, example in enumerate(getattr(rule.module, name, ())):
-                for what, model in altered(example_model(example.text)):
-                    done += 1
-                    device = DEVICES[done % len(DEVICES)]
-                    for problem in failures(model, device):
-                        found += 1
-                        print(f"{rule.code} {name} {number}, {what}, on {device}: {problem}", flush=True)
+        done += 1
+        device = DEVICES[done % len(DEVICES)]
+        for problem in failures(model, device):
+            found += 1
+            print(f"{what}, on {device}: {problem}", flush=True)
     print(f"{done} alterations, {found} failures")
     sys.exit(1 if found else 0)
 
