@@ -58,13 +58,14 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 
 def _apart(ctx: Context, blocks: Iterator[Block]) -> list[Block]:
-    """The blocks between maps of one rank, without those that share a node with an earlier one."""
+    """The blocks between maps of one rank, none of them empty, without those that share a node with an earlier one."""
     taken: set[str] = set()
     kept: list[Block] = []
     for block in blocks:
         keys = {node.key for node in block.nodes}
-        ranks = {rank for name in (block.source, block.output) if (rank := ctx.graph.type_of(name).rank) is not None}
-        if ranks <= {len(block.kernel) + 2} and taken.isdisjoint(keys):
+        maps = [ctx.graph.type_of(name) for name in (block.source, block.output)]
+        fit = all(known.is_known and known.rank == len(block.kernel) + 2 and known.elements for known in maps)
+        if fit and taken.isdisjoint(keys):
             taken |= keys
             kept.append(block)
     return kept
