@@ -51,6 +51,8 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
     join post-dominates it: cells that read two earlier cells are found, too. Larger regions than a cell are left out.
     """
     nodes = graph.compute_nodes
+    if not any(node.op_type in JOINS for node in nodes):
+        return
     index = {node.key: i for i, node in enumerate(nodes)}
     before = [_before(graph, node, index) for node in nodes]
     dominator: dict[int, int] = {}
@@ -74,12 +76,8 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
 
 
 def _before(graph: Graph, node: Node, index: dict[str, int]) -> list[int]:
-    names = {name for name in node.inputs if name}
-    for body in node.bodies.values():
-        names |= body.captured
-    writers = (graph.producer(name) for name in names)
-    found = {index[w.key] if w is not None else _OUTSIDE for w in writers if w is None or w.key in index}
-    return sorted(found - {_OUTSIDE}) or [_OUTSIDE]
+    writers = [graph.producer(name) for name in node.reads]
+    return sorted({index[w.key] for w in writers if w is not None and w.key in index}) or [_OUTSIDE]
 
 
 def _dominators(before: list[list[int]]) -> dict[int, int]:

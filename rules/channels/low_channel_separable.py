@@ -27,9 +27,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnxlint.finding import Finding, Fix
+from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import gaining
-from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.convolutions import ConvSizes, plain_convolution, sizes
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 from onnxlint.whatif import seconds_alone
@@ -43,9 +44,24 @@ _LISTED = 6
 class _Pair:
     depthwise: ConvSizes
     pointwise: ConvSizes
-    swap: Swap
-    merges: bool
+    nodes: tuple[Node, ...]
     seconds: float
+
+    @property
+    def merges(self) -> bool:
+        """Nothing stands between the two."""
+        return len(self.nodes) == 2
+
+    def swap(self, graph: Graph) -> tuple[Edit, ...]:
+        """A plain convolution in their place."""
+        conv = self.depthwise.node
+        return plain_convolution(graph, self.nodes, conv, conv.inputs[0], RULE.code).edits
+
+    def mark(self, graph: Graph) -> object:
+        """Equal for pairs whose plain convolutions are alike."""
+        conv = self.depthwise.node
+        kinds = [graph.type_of(name) for name in (*conv.inputs, conv.outputs[0], self.nodes[-1].outputs[0])]
+        return (id(conv.attributes), *kinds, "" in conv.inputs)
 
     @property
     def macs(self) -> int:
@@ -66,18 +82,21 @@ def check(ctx: Context) -> Iterator[Finding]:
     pairs = list(_pairs(ctx))
     if not pairs:
         return
-    plain = seconds_alone(ctx.analysis, [pair.swap.edits for pair in pairs])
-    gains = [pair.seconds - seconds for pair, seconds in zip(pairs, plain, strict=True)]
+    marks = [pair.mark(ctx.graph) for pair in pairs]
+    alike = dict(zip(marks, pairs, strict=True))
+    plain = seconds_alone(ctx.analysis, [pair.swap(ctx.graph) for pair in alike.values()])
+    seconds = dict(zip(alike, plain, strict=True))
+    gains = [pair.seconds - seconds[mark] for pair, mark in zip(pairs, marks, strict=True)]
     for merges in (True, False):
         slower = [(gain, pair) for gain, pair in zip(gains, pairs, strict=True) if gain > 0 and pair.merges == merges]
         if slower:
             slower.sort(key=lambda entry: -entry[0])
-            finding = _finding([pair for _, pair in slower], merges)
+            finding = _finding(ctx, [pair for _, pair in slower], merges)
             if gaining(ctx.analysis, finding.fixes):
                 yield finding
 
 
-def _finding(pairs: list[_Pair], merges: bool) -> Finding:
+def _finding(ctx: Context, pairs: list[_Pair], merges: bool) -> Finding:
     macs, plain = sum(pair.macs for pair in pairs), sum(pair.plain_macs for pair in pairs)
     how = "merge each pair: same outputs" if merges else "the map between is never written"
     is_one = len(pairs) == 1
@@ -92,7 +111,7 @@ def _finding(pairs: list[_Pair], merges: bool) -> Finding:
             Fix(
                 f"plain convolutions in place of {plural(len(pairs), 'depthwise-separable pair')}",
                 "exact" if merges else "lossy",
-                tuple(edit for pair in pairs for edit in pair.swap.edits),
+                tuple(edit for pair in pairs for edit in pair.swap(ctx.graph)),
             ),
         ),
         details=tuple(str(pair) for pair in pairs[:_LISTED]),
@@ -104,22 +123,21 @@ def _pairs(ctx: Context) -> Iterator[_Pair]:
     graph, analysis = ctx.graph, ctx.analysis
     for index, kernel in enumerate(ctx.kernels):
         depthwise = sizes(graph, kernel.main)
+        if depthwise is None or not depthwise.is_depthwise or kernel.on_host:
+            continue
         after = analysis.next_kernel(index)
-        if depthwise is None or not depthwise.is_depthwise or after is None:
+        if after is None:
             continue
         behind = ctx.kernels[after]
         pointwise = sizes(graph, behind.main)
-        if pointwise is None or not pointwise.is_pointwise or pointwise.groups > 1 or kernel.on_host or behind.on_host:
+        if pointwise is None or not pointwise.is_pointwise or pointwise.groups > 1 or behind.on_host:
             continue
         if pointwise.in_pixels != pointwise.out_pixels or depthwise.out_channels != depthwise.in_channels:
             continue
         if pointwise.node.inputs[0] != kernel.nodes[-1].outputs[0]:
             continue
-        swap = plain_convolution(
-            graph, (*kernel.nodes, behind.main), depthwise.node, depthwise.node.inputs[0], RULE.code
-        )
         seconds = float(analysis.seconds((index, after)).mean())
-        yield _Pair(depthwise, pointwise, swap, len(kernel.nodes) == 1, seconds)
+        yield _Pair(depthwise, pointwise, (*kernel.nodes, behind.main), seconds)
 
 
 VALID = [

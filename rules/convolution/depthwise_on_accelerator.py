@@ -99,17 +99,16 @@ def _fused(ctx: Context, indices: list[int]) -> tuple[list[Swap], float]:
     """The blocks whose expansion and depthwise convolution run faster as one dense convolution, and what that saves."""
     analysis, graph = ctx.analysis, ctx.graph
     swaps: list[tuple[Swap, float]] = []
-    for before in range(len(ctx.kernels)):
-        after = analysis.next_kernel(before)
-        expand = sizes(graph, ctx.kernels[before].main)
-        if after not in indices or expand is None or not expand.is_pointwise or expand.groups > 1:
+    wide_ones = frozenset(indices)
+    for before, kernel in enumerate(ctx.kernels):
+        expand = None if kernel.on_host else sizes(graph, kernel.main)
+        if expand is None or not expand.is_pointwise or expand.groups > 1 or expand.in_pixels != expand.out_pixels:
             continue
-        if ctx.kernels[before].on_host or expand.in_pixels != expand.out_pixels:
+        after = analysis.next_kernel(before)
+        if after not in wide_ones:
             continue
         wide = ctx.kernels[after]
-        swap = plain_convolution(
-            graph, (*ctx.kernels[before].nodes, wide.main), wide.main, expand.node.inputs[0], RULE.code
-        )
+        swap = plain_convolution(graph, (*kernel.nodes, wide.main), wide.main, expand.node.inputs[0], RULE.code)
         swaps.append((swap, float(analysis.seconds((before, after)).mean())))
     if not swaps:
         return [], 0.0

@@ -193,10 +193,10 @@ def _cell(ctx: Context, region: Region) -> _Cell | None:
         return None
     machine, idle = analysis.target.machine, 0.0
     seconds = float(analysis.seconds(i for i, _ in own).mean())
-    for i, kernel in own:
+    launches = machine.launch.mean(axis=1).tolist()
+    for (i, kernel), whole in zip(own, analysis.times[[i for i, _ in own]].mean(axis=1).tolist(), strict=True):
         known = ctx.graph.type_of(kernel.nodes[-1].outputs[0])
-        whole = float(analysis.times[i].mean())
-        launch = min(whole, float(machine.launch[KERNEL_CLASSES.index(kernel.kernel_class)].mean()))
+        launch = min(whole, launches[KERNEL_CLASSES.index(kernel.kernel_class)])
         idle += launch
         if machine.fill and known.is_known and analysis.bounds[i] == "compute":
             idle += (whole - launch) * max(0.0, 1 - known.elements / machine.fill)
@@ -243,7 +243,10 @@ def _wide(graph: Graph, cells: list[_Cell], count: int) -> Fix:
 def _convolutions(graph: Graph, cell: _Cell, count: int) -> Iterator[Edit]:
     region, out = cell.region, graph.type_of(cell.region.output)
     images = [name for name in region.inputs if graph.type_of(name).is_known and graph.type_of(name).rank == 4]
-    if not images or not out.is_known or out.rank != 4 or 0 in out.dims or len(_windows(graph, cell, count)) < count:
+    if not images or not out.is_known or out.rank != 4 or 0 in out.dims:
+        return
+    windows = _windows(graph, cell, count)
+    if len(windows) < count:
         return
     source = max(images, key=lambda name: graph.type_of(name).elements)
     batch, narrow, *positions = graph.type_of(source).dims
@@ -255,7 +258,7 @@ def _convolutions(graph: Graph, cell: _Cell, count: int) -> Iterator[Edit]:
         yield Insert("Flatten", (name,), (f"{here}.in" if name == source else f"{here}.in:{name}",))
     value = f"{here}.in"
     strides = [max(1, round(a / b)) for a, b in zip(positions, out.dims[2:], strict=True)]
-    for step, (window, macs) in enumerate(_windows(graph, cell, count)):
+    for step, (window, macs) in enumerate(windows):
         into = narrow if step == 0 else wide
         scale = math.sqrt(macs / (pixels * math.prod(window) * into * wide))
         shape = [max(1, round(scale * wide)), max(1, round(scale * into)), *window]
