@@ -70,6 +70,7 @@ class Analysis:
         self._own_times, self._own_bounds = self._alone(base)
         self.savings: dict[int, tuple[tuple[Edit, ...], Seconds]] = {}
         self.last_applied: tuple[tuple[Edit, ...], EditedGraph] | None = None
+        self.best_trial: tuple[tuple[Edit, ...], Analysis, float] | None = None
         self.times, self.bounds = self._estimate()
 
     def _grouped(self, base: Analysis | None) -> tuple[Grouping, Placement]:
@@ -79,10 +80,7 @@ class Analysis:
             placement = place(graph, target.device, target.table)
             return Grouping(graph, placement, *rules), placement
         self.costs.adopt(base.costs, graph.touched, graph.recast)
-        known = dict(base.placement.support)
-        for key in graph.touched:
-            known.pop(key, None)
-        placement = place(graph, target.device, target.table, known)
+        placement = place(graph, target.device, target.table, base.placement)
         return Regrouping(graph, placement, *rules, base.grouping), placement
 
     def _costs_of_kernels(self, base: Analysis | None) -> Iterator[Cost]:

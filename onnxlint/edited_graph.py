@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from onnxlint.graph import Graph, Node
+from onnxlint.graph import Graph, Node, dequantizes
 from onnxlint.ordering import CycleError
 
 
@@ -39,8 +39,25 @@ class EditedGraph(Graph):
     @cached_property
     def touched(self) -> frozenset[str]:
         """The keys of the nodes that `base` does not have, has besides, or has with values of another kind."""
-        around = (node for name in self.recast for node in (*self.around(name), *self.base.consumers(name)))
-        return frozenset(node.key for node in (*self.gone, *self.new, *around))
+        keys = {node.key for node in (*self.gone, *self.new)}
+        for name in self.recast:
+            keys.update([node.key for node in self.around(name)])
+            if name in self._reread:
+                keys.update([node.key for node in self.base.consumers(name)])
+        return frozenset(keys)
+
+    @cached_property
+    def _reread(self) -> frozenset[str]:
+        return frozenset(self.reread)
+
+    def touching(self, name: str) -> Iterator[Node]:
+        """What writes the value and what reads it, here or in `base`."""
+        yield from self.around(name)
+        writer = self.base.producer(name)
+        if writer is not None:
+            yield writer
+        if name in self._reread:
+            yield from self.base.consumers(name)
 
     def around(self, name: str) -> Iterator[Node]:
         """What writes the value and what reads it."""
@@ -88,6 +105,11 @@ class EditedGraph(Graph):
             nodes.pop(node.key, None)
         nodes |= {node.key: node for node in self.new}
         return nodes
+
+    @cached_property
+    def has_dequantized(self) -> bool:
+        """Some run-time node is a DequantizeLinear."""
+        return any(dequantizes(node) for node in (self.nodes if self.base.has_dequantized else self.new))
 
     @cached_property
     def _constants(self) -> frozenset[str]:

@@ -71,6 +71,11 @@ class Node(msgspec.Struct, frozen=True, eq=False):
         return [*found] if found and all(isinstance(one, int) for one in found) else None
 
 
+def dequantizes(node: Node) -> bool:
+    """A DequantizeLinear that is work at run time."""
+    return node.op_type == "DequantizeLinear" and node.role == "compute"
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A read-only graph: `nodes` in execution order, `types` of all values, `weights` (initializers) by name.
@@ -170,6 +175,11 @@ class Graph:
     def compute_nodes(self) -> tuple[Node, ...]:
         """The nodes that are work at run time, in execution order."""
         return tuple(node for node in self.nodes if node.role == "compute")
+
+    @cached_property
+    def has_dequantized(self) -> bool:
+        """Some run-time node is a DequantizeLinear."""
+        return any(map(dequantizes, self.nodes))
 
     @cached_property
     def unresolved(self) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -167,12 +168,21 @@ class Grouping:
         return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
 
     @cached_property
-    def watchers(self) -> dict[str, list[int]]:
-        """Node key → indices of the kernels that have the node or looked at it when they were found."""
-        found = {key: [index] for key, index in self.kernel_of.items()}
-        for index, kernel in enumerate(self.kernels):
-            for node in self.looked_at(kernel):
-                found.setdefault(node.key, []).append(index)
+    def watchers(self) -> dict[str, list[str]]:
+        """Node key → the first nodes of the kernels that have the node or looked at it when they were found."""
+        return self.found_watchers()
+
+    def found_watchers(self) -> dict[str, list[str]]:
+        """The watchers of all kernels."""
+        return self.watching(self.kernels)
+
+    def watching(self, kernels: Iterable[Kernel]) -> dict[str, list[str]]:
+        """The watchers among these kernels."""
+        found: dict[str, list[str]] = {}
+        for kernel in kernels:
+            first = kernel.main.key
+            for node in chain(kernel.nodes, self.looked_at(kernel)):
+                found.setdefault(node.key, []).append(first)
         return found
 
     def looked_at(self, kernel: Kernel) -> Iterator[Node]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from onnxlint.device import Device
-from onnxlint.graph import Graph
+from onnxlint.edited_graph import EditedGraph
+from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, ATTENTION, RECURRENT
 from onnxlint.support import Support, SupportTable
 
@@ -36,58 +37,74 @@ class Placement(msgspec.Struct, frozen=True):
         return len({level for key, level in self.level.items() if key not in self.on_host})
 
 
-def place(graph: Graph, device: Device, table: SupportTable, known: Mapping[str, Support] | None = None) -> Placement:
+def place(graph: Graph, device: Device, table: SupportTable, before: Placement | None = None) -> Placement:
     """Place the graph's run-time nodes: what the device does not support falls to its host.
 
-    `known` is the support of some of the nodes, found before.
+    `before` is the placement of the graph that this one was edited from.
 
     What lies between two stretches of the host and holds no convolution or matrix product stays there as well:
     runtimes don't hand over for a few element-wise operators, they have a least size of a partition.
     """
-    support: dict[str, Support] = {}
-    on_host: set[str] = set()
-    after_first = False
-    known = known or {}
-    alike: dict[tuple[object, ...], Support] = {}
-    for node in graph.compute_nodes:
-        found = known.get(node.key) or table.by_operator(node)
-        if found is None:
-            mark = (*graph.mark(node), *map(graph.is_constant, node.inputs))
-            found = alike.get(mark) or alike.setdefault(mark, table.of(graph, node))
-        support[node.key] = found
-        if found.status == "unsupported" or (after_first and device.operators.one_partition):
-            on_host.add(node.key)
-            after_first = True
-    before = _writers(graph) if on_host else {}
-    level = _levels(graph, on_host, before)
-    while on_host and (kept := _not_worth_leaving(graph, on_host, level, before)):
+    support = _supported(graph, table, before)
+    on_host = {key for key, found in support.items() if found.status == "unsupported"}
+    if on_host and device.operators.one_partition:
+        on_host = _behind_first(graph, on_host)
+    if not on_host:
+        return Placement(support, frozenset(), dict.fromkeys(support, 0))
+    before_each = _writers(graph)
+    level = _levels(graph, on_host, before_each)
+    while kept := _not_worth_leaving(graph, on_host, level, before_each):
         on_host |= kept
-        level = _levels(graph, on_host, before)
+        level = _levels(graph, on_host, before_each)
     return Placement(support, frozenset(on_host), level)
 
 
+def _supported(graph: Graph, table: SupportTable, before: Placement | None) -> dict[str, Support]:
+    """The support of each run-time node; nodes alike are asked for once, those that no edit touched not at all."""
+    alike: dict[tuple[object, ...], Support] = {}
+
+    def ask(node: Node) -> Support:
+        found = table.by_operator(node)
+        if found is None:
+            mark = (*graph.mark(node), *map(graph.is_constant, node.inputs))
+            found = alike.get(mark) or alike.setdefault(mark, table.of(graph, node))
+        return found
+
+    if before is None or not isinstance(graph, EditedGraph):
+        return {node.key: ask(node) for node in graph.compute_nodes}
+    support = dict(before.support)
+    for key in graph.touched:
+        support.pop(key, None)
+        node = graph.get(key)
+        if node is not None and node.role == "compute":
+            support[key] = ask(node)
+    return support
+
+
+def _behind_first(graph: Graph, on_host: set[str]) -> set[str]:
+    """All from the first node on that the device does not support."""
+    keys = [node.key for node in graph.compute_nodes]
+    first = next(index for index, key in enumerate(keys) if key in on_host)
+    return set(keys[first:])
+
+
 def _levels(graph: Graph, on_host: set[str], writers: Mapping[str, list[str]]) -> dict[str, int]:
-    if not on_host:
-        return dict.fromkeys((node.key for node in graph.compute_nodes), 0)
     level: dict[str, int] = {}
-    for node in graph.compute_nodes:
-        here = node.key in on_host
-        most = 1 if here and not writers[node.key] else 0
-        for key in writers[node.key]:
-            one = level[key] + ((key in on_host) != here)
+    for key, before in writers.items():
+        here = key in on_host
+        most = 1 if here and not before else 0
+        for other in before:
+            one = level[other] + ((other in on_host) != here)
             if one > most:
                 most = one
-        level[node.key] = most
+        level[key] = most
     return level
 
 
 def _writers(graph: Graph) -> dict[str, list[str]]:
-    """Run-time node → those that write what it reads."""
-    found: dict[str, list[str]] = {}
-    for node in graph.compute_nodes:
-        before = [graph.producer(name) for name in node.inputs if name]
-        found[node.key] = [writer.key for writer in before if writer is not None and writer.role == "compute"]
-    return found
+    """Run-time node, in execution order → those that write what it reads."""
+    wrote = {name: node.key for node in graph.compute_nodes for name in node.outputs if name}
+    return {node.key: [wrote[name] for name in node.inputs if name in wrote] for node in graph.compute_nodes}
 
 
 def _not_worth_leaving(
@@ -97,31 +114,37 @@ def _not_worth_leaving(
 
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
     """
-    parent: dict[str, str] = {}
-    worth: set[str] = set()
-    fed: set[str] = set()
-    read: set[str] = set()
-
-    def stretch(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = key = parent[parent[key]]
-        return key
-
     inputs = frozenset(graph.inputs)
-    for node in graph.compute_nodes:
-        before = writers[node.key]
-        if node.key in on_host:
-            read.update(other for other in before if other not in on_host)
-            continue
-        parent[node.key] = node.key
-        for other in before:
-            if other in on_host:
-                fed.add(node.key)
-            elif level[other] == level[node.key]:
-                parent[stretch(other)] = stretch(node.key)
-        ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
-        if ends or node.bodies or node.op_type in WORTH_LEAVING:
-            worth.add(node.key)
-    busy = {stretch(key) for key in worth}
-    light = {stretch(key) for key in fed} & {stretch(key) for key in read} - busy
-    return {key for key in parent if stretch(key) in light}
+    seen: set[str] = set()
+    light: set[str] = set()
+    for hosted in on_host:
+        for fed in _readers(graph, graph.node(hosted)):
+            if fed.key in on_host or fed.key in seen:
+                continue
+            stretch, pending, is_read = {fed.key}, [fed], False
+            while pending:
+                node = pending.pop()
+                ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
+                if ends or node.bodies or node.op_type in WORTH_LEAVING:
+                    break
+                readers = list(_readers(graph, node))
+                is_read = is_read or any(reader.key in on_host for reader in readers)
+                near = [*readers, *map(graph.node, writers[node.key])]
+                near = [other for other in near if other.key not in on_host and level[other.key] == level[fed.key]]
+                if any(other.key in seen for other in near):
+                    break  # part of a stretch that is worth it
+                pending += [other for other in near if other.key not in stretch]
+                stretch.update(other.key for other in near)
+            else:
+                if is_read:
+                    light |= stretch
+            seen |= stretch
+    return light
+
+
+def _readers(graph: Graph, node: Node) -> Iterator[Node]:
+    """The run-time nodes that take in what the node writes, those apart that only a body of theirs reads it in."""
+    for name in node.outputs:
+        for reader in graph.readers(name):
+            if not reader.bodies or name in reader.inputs:
+                yield reader

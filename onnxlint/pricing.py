@@ -15,7 +15,7 @@ from onnxlint.rule import Context, LoadedRule
 from onnxlint.settings import Settings
 from onnxlint.tensor import UnknownShape
 from onnxlint.timelimit import TimeUp, is_up
-from onnxlint.whatif import EditError, apply, saving
+from onnxlint.whatif import EditError, saving, tried
 
 MAX_FINDINGS = 1000
 """Findings of one rule: a fault that repeats is one finding with many places."""
@@ -154,13 +154,12 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
                 first, gain = one.best, float(one.saved.mean())
             else:
                 if first is not None and before is analysis:
-                    before = Analysis(apply(analysis.graph, first.edits), analysis.target, analysis)
+                    before = tried(analysis, first.edits)
                 try:
-                    graph = apply(before.graph, one.best.edits)
+                    after = tried(before, one.best.edits)
                 except (EditError, UnknownShape):
                     column.append(saved)
                     continue
-                after = Analysis(graph, analysis.target, before)
                 gain = float((before.total - after.total).mean())
                 before = after if gain > 0 else before
             if gain > 0:

@@ -49,7 +49,7 @@ def integer_sources(graph: Graph, forms: IntegerForms | None = None) -> Mapping[
 
     A runtime of stated `forms` gives each reader its own copy of a DequantizeLinear: one reader suffices there.
     """
-    if not any(node.op_type == "DequantizeLinear" for node in graph.compute_nodes):
+    if not graph.has_dequantized:
         return {}
     takes = _readers_of_integers(graph, forms)
     enough = all if forms is None else any

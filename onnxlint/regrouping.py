@@ -26,7 +26,7 @@ class Regrouping(Grouping):
         self, graph: EditedGraph, placement: Placement, on_device: Rules, on_host: Rules, before: Grouping
     ) -> None:
         self.edited, self.before = graph, before
-        self.suspects: set[int] = set()
+        self.suspects: set[str] = set()
         self.looked_up: set[str] = set()
         super().__init__(graph, placement, on_device, on_host)
 
@@ -46,7 +46,7 @@ class Regrouping(Grouping):
             if node.key in self.taken:
                 continue
             source = first.get(node.key, -1)
-            if source >= 0 and source not in suspects:
+            if source >= 0 and node.key not in suspects:
                 self.take_over(source)
             else:
                 self.looked_ahead.pop(node.key, None)
@@ -74,11 +74,7 @@ class Regrouping(Grouping):
         yield from graph.gone
         yield from graph.new
         for name in names:
-            yield from graph.around(name)
-            yield from base.consumers(name)
-            writer = base.producer(name)
-            if writer is not None:
-                yield writer
+            yield from graph.touching(name)
 
     def moved_between_machines(self) -> Iterator[str]:
         """The nodes that run on the other machine now, or whose partition moved away from that of what they read."""
@@ -96,6 +92,16 @@ class Regrouping(Grouping):
                 if writer is not None and moved.get(writer.key, own) != own:
                     yield node.key
                     yield writer.key
+
+    def found_watchers(self) -> dict[str, list[str]]:
+        """Those of kernels that are no more stay: at worst, one is found again for nothing."""
+        if all(source < 0 for source in self.sources):
+            return super().found_watchers()
+        found = dict(self.before.watchers)
+        anew = [kernel for kernel, source in zip(self.kernels, self.sources, strict=True) if source < 0]
+        for key, watchers in self.watching(anew).items():
+            found[key] = [*found.get(key, ()), *watchers]
+        return found
 
     def suspect(self, keys: Iterable[str]) -> None:
         """The kernels that have these nodes, or looked at them, are found again."""

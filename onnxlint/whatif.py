@@ -159,9 +159,19 @@ def trial(before: Analysis, edits: tuple[Edit, ...], near: Analysis | None = Non
     """
     start = near or before
     after = Analysis(applied(start, edits), before.target, start)
+    saved = before.total - after.total
     # a rule asks for what the engine asks again of the same edits; kept with them, so that no others get their id
-    before.savings[id(edits)] = (edits, before.total - after.total)
+    before.savings[id(edits)] = (edits, saved)
+    mean = float(saved.mean())
+    if before.best_trial is None or mean > before.best_trial[2]:
+        before.best_trial = edits, after, mean
     return after
+
+
+def tried(before: Analysis, edits: tuple[Edit, ...]) -> Analysis:
+    """The analysis of the graph after the edits; raises EditError. That of those which saved most is still known."""
+    best = before.best_trial
+    return best[1] if best is not None and best[0] is edits else trial(before, edits)
 
 
 def _is_idle(graph: Graph, edit: Edit) -> bool:
