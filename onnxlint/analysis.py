@@ -17,8 +17,9 @@ from onnxlint.finding import Edit
 from onnxlint.graph import Graph, Node
 from onnxlint.groups import Rules
 from onnxlint.kernels import Grouping, Kernel
-from onnxlint.latency import Bound, Load, Machine, Seconds, load_of
+from onnxlint.latency import Bound, Machine, Seconds
 from onnxlint.layout import conversions
+from onnxlint.loads import Load, load_of
 from onnxlint.placement import Placement, place
 from onnxlint.quantization import forms_of
 from onnxlint.regrouping import Regrouping

@@ -19,7 +19,8 @@ from onnxlint.device import Device, ParameterSet
 from onnxlint.device_runtime import SmallShapes
 from onnxlint.engine import read_model
 from onnxlint.graph import Graph
-from onnxlint.latency import Load, Machine
+from onnxlint.latency import Machine
+from onnxlint.loads import Load
 from onnxlint.settings import Settings
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -30,10 +30,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from onnxlint.analysis import Analysis
+from onnxlint.channels import channels_of
 from onnxlint.finding import Declare, Edit, Finding, Fix
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, MATRIX_PRODUCTS, weight_of
-from onnxlint.latency import channels_of
 from onnxlint.patterns.axis_roles import POSITIONS, Axis, axis_roles, is_only, projected
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.rule import Context, Invalid, Rule, Valid

@@ -29,10 +29,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from onnxlint.channels import tiles_of
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel
-from onnxlint.latency import Bound, tiles_of
+from onnxlint.latency import Bound
 from onnxlint.patterns.convolutions import ConvSizes, Swap, sizes, standalone
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural

@@ -33,7 +33,8 @@ from onnxlint.describe import ReadModel  # noqa: E402
 from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
 from onnxlint.device_runtime import KERNEL_CLASSES, KernelClass, SmallShapes  # noqa: E402
 from onnxlint.engine import read_model  # noqa: E402
-from onnxlint.latency import Load, Machine  # noqa: E402
+from onnxlint.latency import Machine  # noqa: E402
+from onnxlint.loads import Load  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
 
 EXPORTS = Path(os.environ.get("ONNXLINT_TIMM_EXPORTS", FOLDER / "timm"))
