@@ -321,16 +321,21 @@ class Analysis:
     @cached_property
     def crossings(self) -> dict[str, int]:
         """Value → index of the host kernel that pays for its way to or from the host."""
+        graph, kernel_of, kernels = self.graph, self.kernel_of, self.kernels
+        inputs = frozenset(graph.inputs)
+        hosted = [index for index, kernel in enumerate(kernels) if kernel.on_host]
+        written = (name for index in hosted for node in kernels[index].nodes for name in node.outputs if name)
+        reading = {kernel_of[reader.key] for name in written for reader in graph.readers(name)}
         found: dict[str, int] = {}
-        for index, kernel in enumerate(self.kernels):
-            for node in kernel.nodes:
+        for index in sorted(reading.union(hosted)):
+            is_hosted = kernels[index].on_host
+            for node in kernels[index].nodes:
                 for name in node.inputs:
-                    writer = self._kernel_writing.get(name)
-                    if writer is None and (name not in self.graph.inputs or not kernel.on_host):
-                        continue
-                    if kernel.on_host and (writer is None or not self.kernels[writer].on_host):
+                    source = graph.producer(name)
+                    writer = kernel_of.get(source.key) if source is not None else None
+                    if is_hosted and (name in inputs if writer is None else not kernels[writer].on_host):
                         found.setdefault(name, index)
-                    elif not kernel.on_host and writer is not None and self.kernels[writer].on_host:
+                    elif not is_hosted and writer is not None and kernels[writer].on_host:
                         found.setdefault(name, writer)
         return found
 
