@@ -103,3 +103,13 @@ def absorbed_before(graph: Graph, value: str) -> bool:
             return False
         value = node.inputs[0]
     return False
+
+
+def keeps_order(graph: Graph, node: Node) -> bool:
+    """A transposition that moves nothing but dims of one: a view."""
+    known = graph.type_of(node.inputs[0])
+    if not known.is_known:
+        return False
+    perm = node.ints("perm") or range(len(known.dims))[::-1]
+    moved = [axis for axis in perm if axis < len(known.dims) and known.dims[axis] != 1]
+    return moved == sorted(moved)

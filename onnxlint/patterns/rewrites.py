@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
+from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Safety
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.permutations import keeps_order
 from onnxlint.tensor import INT64, TensorType
 
 
@@ -58,10 +60,26 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         shape, wanted = f"{out}/shape", TensorType(INT64, (known.rank,))
         declared = Declare(shape, wanted, is_weight=True)
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
+    if name == "Transpose" and keeps_order(graph, node):
+        yield _unmoved(graph, node)
     if name == "Expand":
         yield from _broadcast(graph, node)
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:
         yield from _as_gemm(graph, node)
+
+
+def _unmoved(graph: Graph, node: Node) -> Rewrite:
+    """A Reshape; nothing at all where views behind it bring back the shape before."""
+    source, out = node.inputs[0], node.outputs[0]
+    known, readers = graph.type_of(source), graph.readers(out)
+    are_back = bool(readers) and out not in graph.is_output
+    if are_back and all(n.op_type in VIEWS and graph.type_of(n.outputs[0]).shape == known.dims for n in readers):
+        edits = [edit for n in readers for edit in (Remove(n.key), Reconnect(n.outputs[0], source))]
+        return Rewrite("the Transpose left out: it moves dims of one only", "exact", (Remove(node.key), *edits))
+    shape, rank = f"{out}/shape", len(known.dims)
+    declared = Declare(shape, TensorType(INT64, (rank,)), is_weight=True)
+    changed = (Remove(node.key), declared, Insert("Reshape", (source, shape), (out,)))
+    return Rewrite("Transpose as Reshape: it moves dims of one only", "exact", changed)
 
 
 _BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Pow"})

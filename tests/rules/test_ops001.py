@@ -257,6 +257,23 @@ def test_a_softmax_of_three_dims_has_a_form_in_four() -> None:
     assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array(shapes[n.rpartition("/")[2]])] * 2)
 
 
+@pytest.mark.parametrize(("back", "left"), [("{1,24,4,5}", []), ("{24,20}", ["Reshape", "Reshape"])])
+def test_a_transposition_of_dims_of_one_is_a_view(back: str, left: list[str]) -> None:
+    text = f"""n (float[1,24,4,5] x) => (y) <int64[{back.count(",") + 1}] s = {back}> {{
+      t = Transpose<perm = [1, 0, 2, 3]>(x) r = Reshape(t, s) y = Relu(r)
+    }}"""
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[0])
+    assert [node.op_type for node in apply(graph, rewrite.edits).compute_nodes] == [*left, "Relu"]
+    values = {"s": [24, 20], "shape": [24, 1, 4, 5]}
+    assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array(values[n.rpartition("/")[2]])] * 2)
+
+
+def test_a_transposition_that_moves_more_is_none() -> None:
+    graph = text_graph("n (float[1,24,4,5] x) => (y) { y = Transpose<perm = [0, 2, 1, 3]>(x) }")
+    assert list(rewrites(graph, graph.nodes[0])) == []
+
+
 @pytest.mark.parametrize(("axis", "is_offered"), [(1, True), (3, False)])
 def test_a_split_is_slices_only_where_those_run_along_its_axis(axis: int, is_offered: bool) -> None:
     half = [1, 8, 16, 16]
