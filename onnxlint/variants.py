@@ -9,7 +9,7 @@ the runtime's blocked layout. A form that a table does not have costs as the ope
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf, prod
 
 from onnxlint.device_runtime import BlockedLayout
@@ -80,6 +80,9 @@ def run_of(graph: Graph, node: Node) -> float:
     if op in _CUT_OR_REPEATED and len(written) == rank:
         cut = written if op == "Slice" else read
         axis = max(0, _last_difference(read, written))
+        if op == "Expand" and axis == rank - 1:
+            # one element fills as much as it is repeated along the innermost axes
+            return prod(itertools.takewhile(lambda size: size != 1, _repeats(read, written)))
         return prod(cut[axis + 1 if op == "Slice" and _has_steps(graph, node) else axis :])
     return inf
 
@@ -96,6 +99,11 @@ def _how_moved(shape: Sequence[int | None], order: Sequence[int]) -> str:
     parts = sum(place[after] != place[before] + 1 for before, after in itertools.pairwise(moved)) + 1
     fixed = int(bool(moved) and place[moved[0]] == 0)
     return ".mixed" if parts - fixed > 2 else ".last"
+
+
+def _repeats(read: Sequence[int], written: Sequence[int]) -> Iterator[int]:
+    """How often an element is repeated along each axis, the innermost first."""
+    return (after // before if before else 0 for before, after in zip(reversed(read), reversed(written), strict=True))
 
 
 def _last_difference(first: Sequence[object], second: Sequence[object]) -> int:

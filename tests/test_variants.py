@@ -40,7 +40,17 @@ def graph_of(text: str) -> Graph:
         (
             "g (float[2,4,1] x) => (float[2,4,9] y) <int64[3] s = {2,4,9}> { y = Expand(x, s) }",
             "Expand.last",
-            1,
+            9,
+        ),
+        (
+            "g (float[2,4,1,1] x) => (float[2,4,3,9] y) <int64[4] s = {2,4,3,9}> { y = Expand(x, s) }",
+            "Expand.last",
+            27,
+        ),
+        (
+            "g (float[2,1,6] x) => (float[2,4,6] y) <int64[3] s = {2,4,6}> { y = Expand(x, s) }",
+            "Expand",
+            6,
         ),
         ("g (float[2,4,6] x) => (float[2,4,6] y) { y = Relu(x) }", "Relu", inf),
     ],

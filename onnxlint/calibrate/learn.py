@@ -71,7 +71,7 @@ KIN = {
     "Transpose": ("DepthToSpace", "SpaceToDepth"),
 }
 """Operators without a benchmark cost as one that works alike."""
-SHORT = ("Softmax", "LayerNormalization", "SkipLayerNormalization", "Transpose", "Slice", "Expand")
+SHORT = ("Softmax", "LayerNormalization", "SkipLayerNormalization", "Transpose", "Slice", "Expand", "Expand.last")
 """Operators whose rows or stretches cost something each, however short: what that is learnt beside their cost."""
 _RUNS = (0.0, 8.0, 20.0, 50.0, 120.0)
 WEIGHTS = tuple(f"matmul_1_{size}" for size in ("1024", "1280", "2048", "4096"))
