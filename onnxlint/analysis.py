@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from onnxlint.cost import Cost
-from onnxlint.costs import CostModel
+from onnxlint.costs import CostModel, Wiring
 from onnxlint.device import Device, Precision, load_device
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.finding import Edit
@@ -65,6 +65,7 @@ class Analysis:
         self.costs = CostModel(graph, target.precision, forms=forms_of(target.device.fusion))
         self.grouping, self.placement = self._grouped(base)
         self.kernels: tuple[Kernel, ...] = tuple(self.grouping.kernels)
+        self._wirings: dict[tuple[Node, ...], Wiring] = {}
         self._loads: dict[int, Load] = {}
         self._loads_alike: dict[tuple[object, ...], Load] = {}
         self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base))
@@ -86,6 +87,8 @@ class Analysis:
 
     def _costs_of_kernels(self, base: Analysis | None) -> Iterator[Cost]:
         alike: dict[tuple[object, ...], Cost] = {}
+        graph = self.graph
+        known = base._wirings if base is not None and isinstance(graph, EditedGraph) and graph.has_same_nodes else {}
         for kernel, source in zip(self.kernels, self.grouping.sources, strict=True):
             if base is not None and source >= 0:
                 yield base.kernel_costs[source]
@@ -93,11 +96,12 @@ class Analysis:
             if kernel.is_free:
                 yield Cost()
                 continue
-            leaving = self.costs.leaving(kernel.nodes)
-            mark = self.costs.mark(kernel.nodes, leaving)
+            wiring = known.get(kernel.nodes) or self.costs.wiring(kernel.nodes)
+            self._wirings[kernel.nodes] = wiring
+            mark = self.costs.mark(wiring)
             found = alike.get(mark) if mark is not None else None
             if found is None:
-                found = self.costs.cost(kernel.nodes, leaving).scaled(self.target.batch_factor)
+                found = self.costs.cost(kernel.nodes, wiring.leaving).scaled(self.target.batch_factor)
                 if mark is not None:
                     alike[mark] = found
             yield found

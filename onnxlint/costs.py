@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 from onnxlint.cost import Cost
 from onnxlint.device import PRECISION_BITS, Precision
@@ -20,6 +21,15 @@ _INT4_ACTIVATION_BITS = 8
 _NO_WORK = Work()
 _Known = tuple[Work | None, Node]
 """The work of nodes that are alike, and the first of them."""
+
+
+class Wiring(NamedTuple):
+    """How the nodes of a group hang together: the values that leave it, all its values, and where each stands."""
+
+    nodes: tuple[Node, ...]
+    leaving: list[str]
+    names: tuple[str, ...]
+    places: tuple[int, ...]
 
 
 class CostModel:
@@ -188,21 +198,24 @@ class CostModel:
         whole = Cost(0, 0, macs, flops, weights, read, out)
         return whole if extra is None else whole + extra
 
-    def mark(self, nodes: tuple[Node, ...], written: Iterable[str]) -> tuple[object, ...] | None:
+    def mark(self, wiring: Wiring) -> tuple[object, ...] | None:
         """Equal for groups of nodes that `cost` can't tell apart; None where that would take as long as the cost.
 
         Nodes alike, wired alike, reading constants stored alike, of which the same values leave the group.
         """
+        nodes = wiring.nodes
         if self.integers or any(node.bodies for node in nodes):
             return None
-        places: dict[str, int] = {}
-        wired: list[int] = []
-        for node in nodes:
-            wired.append(id(self._known(node)))
-            wired += [places.setdefault(name, len(places)) for name in (*node.inputs, *node.outputs)]
         constants = self.graph._constants
-        stored = [self.size(name) if name in constants else None for name in places]
-        return (*wired, *stored, *[places[name] for name in written])
+        stored = [self.size(name) if name in constants else None for name in wiring.names]
+        return (wiring.places, *[id(self._known(node)) for node in nodes], *stored)
+
+    def wiring(self, nodes: tuple[Node, ...]) -> Wiring:
+        """How the nodes hang together; the same in every graph of the same nodes."""
+        places: dict[str, int] = {}
+        wired = [places.setdefault(n, len(places)) for node in nodes for n in (*node.inputs, *node.outputs)]
+        leaving = self.leaving(nodes)
+        return Wiring(nodes, leaving, tuple(places), (*wired, *[places[name] for name in leaving]))
 
     def leaving(self, nodes: tuple[Node, ...]) -> list[str]:
         """The values written by `nodes` that another node reads or that the graph returns; not those of bodies."""

@@ -40,11 +40,29 @@ class EditedGraph(Graph):
     def touched(self) -> frozenset[str]:
         """The keys of the nodes that `base` does not have, has besides, or has with values of another kind."""
         keys = {node.key for node in (*self.gone, *self.new)}
+        writers, readers, before = self._producers, self._consumers, self.base._consumers
         for name in self.recast:
-            keys.update([node.key for node in self.around(name)])
+            if name in writers:
+                keys.add(writers[name].key)
+            keys.update([node.key for node in readers.get(name, ())])
             if name in self._reread:
-                keys.update([node.key for node in self.base.consumers(name)])
+                keys.update([node.key for node in before.get(name, ())])
         return frozenset(keys)
+
+    @property
+    def has_same_nodes(self) -> bool:
+        """The nodes are those of `base`, in the same order: the edits only declared types."""
+        return not (self.gone or self.new or self.moved)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Node key → place in execution order."""
+        return self.base.position if self.has_same_nodes else {node.key: i for i, node in enumerate(self.nodes)}
+
+    @cached_property
+    def compute_nodes(self) -> tuple[Node, ...]:
+        """The nodes that are work at run time, in execution order."""
+        return self.base.compute_nodes if self.has_same_nodes else super().compute_nodes
 
     @cached_property
     def _reread(self) -> frozenset[str]:
@@ -68,6 +86,8 @@ class EditedGraph(Graph):
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
+        if self.has_same_nodes:
+            return self.base._producers
         producers = dict(self.base._producers)
         for node in self.gone:
             for name in node.outputs:
@@ -77,6 +97,8 @@ class EditedGraph(Graph):
 
     @cached_property
     def _consumers(self) -> dict[str, list[Node]]:
+        if self.has_same_nodes:
+            return self.base._consumers
         readers = dict(self.base._consumers)
         gone, position = frozenset(self.gone), self.position
         more: dict[str, list[Node]] = {}
@@ -91,6 +113,8 @@ class EditedGraph(Graph):
 
     @cached_property
     def _readers(self) -> dict[str, list[Node]]:
+        if self.has_same_nodes:
+            return self.base._readers
         readers = dict(self.base._readers)
         for name in self.reread:
             readers.pop(name, None)
@@ -100,6 +124,8 @@ class EditedGraph(Graph):
 
     @cached_property
     def _by_key(self) -> dict[str, Node]:
+        if self.has_same_nodes:
+            return self.base._by_key
         nodes = dict(self.base._by_key)
         for node in self.gone:
             nodes.pop(node.key, None)

@@ -83,6 +83,8 @@ class _Change:
     def graph(self) -> EditedGraph:
         """The graph with the new nodes in the place of the first removed one; raises EditError."""
         before = self.before
+        if not (self.removed or self.inserted or self.renamed or self.position is not before.position):
+            return self._edited(before.nodes, before.outputs)
         version = next((node.version for node in before.nodes if node.domain == ""), 17)
         made = _new_nodes(self.inserted, version)
         rewired = self.rewired()
@@ -91,17 +93,35 @@ class _Change:
         except CycleError:
             raise EditError("the edits close a cycle") from None
         outputs = tuple(_final(self.renamed, name) for name in before.outputs) if self.renamed else before.outputs
-        return EditedGraph(
+        return self._edited(
             tuple(nodes),
+            outputs,
+            gone=tuple(before.node(key) for key in (*self.removed, *rewired)),
+            new=(*made, *rewired.values()),
+            moved=tuple(moved) if self.position is before.position else before.nodes,
+        )
+
+    def _edited(
+        self,
+        nodes: tuple[Node, ...],
+        outputs: tuple[str, ...],
+        gone: tuple[Node, ...] = (),
+        new: tuple[Node, ...] = (),
+        moved: tuple[Node, ...] = (),
+    ) -> EditedGraph:
+        """The graph of these nodes and outputs, with the types and weights that are declared."""
+        before = self.before
+        return EditedGraph(
+            nodes,
             before.inputs,
             outputs,
             {**before.types, **self.types} if self.types else before.types,
             before.values,
             before.weights | self.weights if self.weights else before.weights,
             base=before,
-            gone=tuple(before.node(key) for key in (*self.removed, *rewired)),
-            new=(*made, *rewired.values()),
-            moved=tuple(moved) if self.position is before.position else before.nodes,
+            gone=gone,
+            new=new,
+            moved=moved,
             retyped=frozenset(name for name, known in self.types.items() if before.types.get(name) is not known),
         )
 
