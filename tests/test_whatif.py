@@ -8,7 +8,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from zoo import build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis, Target, target_for
+from onnxlint.calibrate.partial import Circumstances
+from onnxlint.calibrate.profile import starting_device
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
@@ -22,6 +24,11 @@ from onnxlint.whatif import EditError, alone, apply, saving, seconds_alone
 TEXT = """g (float[1,32,28,28] x) => (float[1,32,28,28] y) <float[32,32,3,3] w, float[32,32,3,3] v>
 { a = Conv<pads=[1,1,1,1]>(x, w) b = Transpose<perm=[0,1,3,2]>(a) c = Transpose<perm=[0,1,3,2]>(b)
   y = Conv<pads=[1,1,1,1]>(c, v) }"""
+
+BOX = "box"
+WHERE = Circumstances("a machine", "onnxruntime 0", "CPUExecutionProvider", 1, 0)
+DEVICES = ["hi3519", "rk3588", "t4", "edgetpu", BOX]
+"""With a host beside it, with memory on the chip, with a single partition, with a blocked layout."""
 
 
 @pytest.fixture
@@ -93,6 +100,16 @@ def test_edits_that_do_not_fit_are_refused(graph: Graph, edits: tuple[Remove | R
         apply(graph, edits)
 
 
+def target_of(name: str) -> Target:
+    """The device of that name, or a machine under ONNX Runtime as a calibration takes it: its layout is blocked."""
+    return target_for(starting_device(BOX, WHERE, 16, 100.0, 200.0) if name == BOX else load_device(name))
+
+
+def test_a_calibrated_machine_converts_layouts() -> None:
+    analysis = _analysed("shufflenet_v2_x0_5", BOX)
+    assert any(load.conversions for load in analysis.device_loads())
+
+
 def assert_same(reused: Analysis, anew: Analysis) -> None:
     """To the bit: the same kernels, costs, loads and seconds."""
     assert [[node.key for node in kernel.nodes] for kernel in reused.kernels] == [
@@ -102,17 +119,20 @@ def assert_same(reused: Analysis, anew: Analysis) -> None:
         assert (now.kernel_class, now.is_free, now.on_host) == (fresh.kernel_class, fresh.is_free, fresh.on_host)
         assert now.group == fresh.group
     assert reused.kernel_costs == anew.kernel_costs
+    assert [reused.load(index) for index in range(len(reused.kernels))] == [
+        anew.load(index) for index in range(len(anew.kernels))
+    ]
     assert reused.times.tolist() == anew.times.tolist()
     assert reused.bounds == anew.bounds
     assert reused.placement == anew.placement
 
 
-@pytest.mark.parametrize("device", ["hi3519", "rk3588", "t4"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", ["shufflenet_v2_x1_0", "inception_v3", "ghostnet", "mobilevit_xs", "tinybert_4l_312"])
 def test_pricing_from_a_base_is_pricing_anew(name: str, device: str) -> None:
     """What is taken over from the unchanged graph's analysis is what a fresh one would find, fix after fix."""
     graph = read_model(build(name), Settings()).graph
-    base = Analysis(graph, target_for(load_device(device)))
+    base = Analysis(graph, target_of(device))
     fixes = [fix for rule in installed_rules() for finding in rule.check(Context(base)) for fix in finding.fixes]
     assert fixes
     before = base
@@ -125,7 +145,7 @@ def test_pricing_from_a_base_is_pricing_anew(name: str, device: str) -> None:
             assert_same(before, Analysis(further, base.target))
 
 
-@pytest.mark.parametrize("device", ["hi3519", "rk3588", "t4"])
+@pytest.mark.parametrize("device", DEVICES)
 @settings(deadline=None, max_examples=10, phases=[Phase.generate])
 @given(data=st.data())
 def test_any_edits_are_priced_as_if_anew(device: str, data: st.DataObject) -> None:
@@ -166,4 +186,4 @@ def test_any_edits_are_priced_as_if_anew(device: str, data: st.DataObject) -> No
 
 @cache
 def _analysed(name: str, device: str) -> Analysis:
-    return Analysis(read_model(build(name), Settings()).graph, target_for(load_device(device)))
+    return Analysis(read_model(build(name), Settings()).graph, target_of(device))
