@@ -17,6 +17,7 @@ DEFAULT_MEMORY_MB = 4096
 _PR_SET_PDEATHSIG = 1
 _OVER_TIME = (signal.SIGPROF, signal.SIGXCPU)
 _MAX_ANSWER_BYTES = 1 << 28
+_LONGEST_WAIT_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +151,11 @@ def _address_space_bytes() -> int:
 def _read_all(descriptor: int, deadline: float) -> bytes:
     pieces: list[bytes] = []
     room = _MAX_ANSWER_BYTES
+    waiting = select.poll()  # select() takes no descriptor above 1023
+    waiting.register(descriptor, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not waiting.poll(math.ceil(1000 * min(left, _LONGEST_WAIT_S))):
             raise TimeoutError
         piece = os.read(descriptor, 1 << 20)
         if not piece:

@@ -52,8 +52,9 @@ def flush() -> None:
 def discard() -> None:
     """Let what is still buffered, and all that follows, go nowhere: whoever read us has gone."""
     with contextlib.suppress(OSError, ValueError):
+        out = sys.stdout.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, out)
         os.close(null)
 
 

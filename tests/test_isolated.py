@@ -75,3 +75,16 @@ def test_no_children_or_descriptors_are_left() -> None:
     assert len(os.listdir("/dev/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_process_of_many_open_files_can_wait_too() -> None:
+    resource = pytest.importorskip("resource")
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1200:
+        pytest.skip("so many files can't be open here")
+    null = os.open(os.devnull, os.O_RDONLY)
+    opened = [null, *(os.dup(null) for _ in range(1100))]
+    try:
+        assert call(lambda: b"here", Limits(timeout_s=1e12, memory_mb=256, processor_s=10)) == b"here"
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
