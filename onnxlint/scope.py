@@ -215,6 +215,8 @@ class _Reader:
         if not version:
             self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
         problem = node_problem(op_type, domain, version, inputs, outputs, attributes)
+        if len(attributes) < len(proto.attribute):  # which of two would count, each reader decides on its own
+            problem = problem or _twice(proto.attribute)
         if problem is not None:
             self.invalid.append(f"the node {printable(key)!r} is no valid {printable(op_type)}: it {problem}")
             op_type += INVALID
@@ -289,6 +291,15 @@ class _Scope(msgspec.Struct, frozen=True):
     written: set[str]
     references: Mapping[str, onnx.AttributeProto] | None
     is_body: bool
+
+
+def _twice(protos: Sequence[onnx.AttributeProto]) -> str | None:
+    seen: set[str] = set()
+    for name in (text(proto.name) for proto in protos):
+        if name in seen:
+            return f"has its attribute {printable(name)!r} twice"
+        seen.add(name)
+    return None
 
 
 def _attributes(

@@ -129,3 +129,14 @@ def test_an_invalid_node_is_named_and_priced_as_unknown() -> None:
     assert report.exit_code == 1
     assert report.incomplete[0] == "the node 'y' is no valid Conv: it has 1 inputs"
     assert report.model.unknown_operators == {"Conv (invalid)": 1}
+
+
+def test_an_attribute_twice_is_no_valid_node() -> None:
+    """Readers differ in which of the two they take."""
+    model = modelfiles.model_of(
+        [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])], {"x": [1, 3, 8, 8]}, {"y": None}
+    )
+    assert lint_model(model).incomplete == ()
+    model.graph.node[0].attribute.append(helper.make_attribute("kernel_shape", [8, 8]))
+    report = lint_model(model)
+    assert any("is no valid MaxPool: it has its attribute 'kernel_shape' twice" in one for one in report.incomplete)

@@ -5,8 +5,8 @@ exception, an internal error, a rule that failed, an exit code beyond 0–2, mor
 hundred of wall time, more than 1 GB, a character in the output that a terminal or log obeys, or a report that is clean
 though something could not be analysed. Crashes are kept under `--out`, one per signature.
 
-`--coverage` reports which lines of the package ran (slower). `--wire` fuzzes the scanner of the wire format alone with
-atheris. Both need `pip install '.[fuzz]'`.
+`--coverage` reports which lines of the package ran, in its isolated children too (slower). `--wire` fuzzes the scanner
+of the wire format alone with atheris. Both need `pip install '.[fuzz]'`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ import struct
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -195,6 +197,23 @@ def _coverage(out: Path) -> object:
         leave(code)
 
     os._exit = saved  # type: ignore[assignment]
+    from onnxlint import isolated
+
+    apart = isolated._run_child
+
+    def watched_child(function: Callable[[], bytes], *more: Any) -> None:
+        def answered() -> bytes:
+            try:
+                return function()
+            finally:  # once it has answered it is killed
+                current = coverage.Coverage.current()
+                if current is not None:
+                    current.stop()
+                    current.save()
+
+        apart(answered, *more)
+
+    isolated._run_child = watched_child
     return watched
 
 

@@ -40,7 +40,7 @@ def _warm() -> None:
 
 
 def test_the_corpus_is_large() -> None:
-    assert len(CASES) >= 1000
+    assert len(CASES) >= 2000
 
 
 @pytest.mark.parametrize("name", SAMPLE, ids=ascii)
