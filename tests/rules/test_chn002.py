@@ -56,3 +56,15 @@ def test_what_overlaps_with_an_earlier_fix_is_not_saved_twice() -> None:
     first, *others = report.findings
     assert first.rule == "CNV001"
     assert [finding.saving_cumulative_s for finding in others] == [first.saving_s] * 2
+
+
+def test_a_pair_with_another_branch_between_is_none() -> None:
+    text = """branches (float[1,16,112,112] x) => (float[1,16,112,112] y)
+<float[16,1,3,3] w, float[16,1,1,1] u, float[16,16,1,1] v> {
+    p = Conv <group = 16, pads = [1,1,1,1]> (x, w)
+    q = Conv <group = 16> (x, u)
+    s = Add (p, q)
+    r = Relu (s)
+    y = Conv (r, v)
+}"""
+    assert found_in(text, "CHN002", "t4") == []
