@@ -10,6 +10,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.patterns.permutations import keeps_order
+from onnxlint.patterns.stacked_sums import sum_of_stack
 from onnxlint.tensor import INT64, TensorType
 
 
@@ -60,6 +61,8 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         shape, wanted = f"{out}/shape", TensorType(INT64, (known.rank,))
         declared = Declare(shape, wanted, is_weight=True)
         yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
+    if name == "ReduceSum" and (maps_added := sum_of_stack(graph, node)):
+        yield Rewrite("ReduceSum of a stack as Add of its maps", "exact", maps_added)
     if name == "Transpose" and keeps_order(graph, node):
         yield _unmoved(graph, node)
     if name == "Expand":

@@ -14,7 +14,8 @@ cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
 Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of
 [N, H/w, w, W/w, w, C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two.
-Attention in windows behind a batch of one (Twins, NesT) is the same without it. LRN that an export spelled
+Attention in windows behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed
+(SKNet) are sums of the maps. LRN that an export spelled
 out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs every operator
 that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
 Silent on devices without a limit, and where the operator does not run there at any rank.
@@ -35,6 +36,7 @@ from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, witho
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import exceeds_rank
 from onnxlint.patterns.spelled_lrn import spelled_lrns
+from onnxlint.patterns.stacked_sums import stacked_sums
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 
@@ -112,6 +114,18 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
             f"Join the dims that move together: {told}, and so on.\nExact: no retraining.",
             Fix(f"the dims that move together joined: {limit}-D in {_places(len(windows))}", "exact", edits),
+        )
+    stacks = [found for found in stacked_sums(ctx.graph) if any(node.key in high for node in found.nodes)]
+    if stacks:
+        nodes = [high.pop(node.key) for found in stacks for node in found.nodes if node.key in high]
+        edits = tuple(edit for found in stacks for edit in found.edits)
+        yield _finding(
+            ctx,
+            nodes,
+            len(stacks),
+            f"maps stacked in 5-D and summed in {_places(len(stacks))}: {name} holds at most {limit}-D",
+            f"Add the {stacks[0].maps} maps, each times its gate, instead of stacking them. Exact: no retraining.",
+            Fix(f"the maps added instead of stacked: {limit}-D in {_places(len(stacks))}", "exact", edits),
         )
     if high:
         nodes = list(high.values())

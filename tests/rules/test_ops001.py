@@ -17,6 +17,7 @@ from onnxlint.graph import Graph
 from onnxlint.patterns.focus import focus
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.rewrites import rewrites
+from onnxlint.patterns.stacked_sums import stacked_sums
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import Report, ReportedFinding
 from onnxlint.rule import Context, example_model
@@ -100,6 +101,30 @@ def test_packed_heads_that_are_cut_before_they_are_transposed() -> None:
     values = {"s": [2, 4, 3, 2, 8], "p": [2], "sizes": [16, 16, 16], "heads": [2, 4, 2, 8]}
     weights = [lambda n, d, t: np.array(values[n.rpartition("/")[2]])] * 2
     assert same_outputs(graph, four_dimensional(graph, packed), *weights)
+
+
+SELECTED = """n (float[2,3,5,5] a, float[2,3,5,5] b, float[2,6,1,1] g) => (float[2,3,5,5] u, float[2,3,5,5] v)
+<int64[1] one = {1}, int64[5] s = {2,2,3,1,1}> {
+  x = Unsqueeze(a, one) y = Unsqueeze(b, one) c = Concat<axis = 1>(x, y)
+  u = ReduceSum<keepdims = 0>(c, one)
+  r = Reshape(g, s) p = Softmax<axis = 1>(r) m = Mul(c, p) v = ReduceSum<keepdims = 0>(m, one)
+}"""
+
+
+def test_maps_that_are_stacked_to_be_summed_are_added() -> None:
+    graph = text_graph(SELECTED)
+    [stack] = stacked_sums(graph)
+    values = {"one": [1], "s": [2, 2, 3, 1, 1], "flat/shape": [2, 2, 3, 1], "sizes": [1, 1], "gate/shape": [2, 3, 1, 1]}
+    weights = [lambda n, d, t: np.array(values[n.removeprefix("v/")])] * 2
+    assert same_outputs(graph, stack.edits, *weights)
+    after = apply(graph, stack.edits)
+    assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) == 4
+    [finding] = found(lint_text(SELECTED, "rk3588"), "OPS003")
+    assert finding.fix is not None
+    assert finding.fix.safety == "exact"
+    plain = next(node for node in graph.nodes if node.outputs == ("u",))
+    [rewrite] = rewrites(graph, plain)
+    assert same_outputs(graph, rewrite.edits, *weights)
 
 
 def test_free_dims_are_frozen_by_a_command() -> None:

@@ -1,0 +1,131 @@
+"""Maps stacked along an axis of their own and summed over it, weighted or not: sums of the maps need no such axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.permutations import only_reader
+from onnxlint.patterns.walk import reduced_axes
+from onnxlint.tensor import INT64, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class StackedSum:
+    """The `nodes` from the stacking to the sums, and the `edits` that add the maps instead. Exact up to rounding."""
+
+    nodes: tuple[Node, ...]
+    edits: tuple[Edit, ...]
+    maps: int
+
+
+def stacked_sums(graph: Graph) -> Iterator[StackedSum]:
+    """Every stack whose readers sum it, or sum it weighted by a softmax over the stack (SKNet)."""
+    for node in graph.compute_nodes:
+        if node.op_type == "Concat" and not node.domain and (found := _at(graph, node)) is not None:
+            yield found
+
+
+def sum_of_stack(graph: Graph, node: Node) -> tuple[Edit, ...]:
+    """A sum over stacked maps as a sum of the maps, the stack left alone; nothing where it is none."""
+    concat = graph.producer(node.inputs[0]) if _is_sum(graph, node) else None
+    stacked = _stacked(graph, concat) if concat is not None and concat.op_type == "Concat" else None
+    if stacked is None:
+        return ()
+    maps = [one.inputs[0] for one in stacked]
+    return (Remove(node.key), *_added(maps, node.outputs[0], graph.type_of(maps[0])))
+
+
+def _stacked(graph: Graph, concat: Node) -> list[Node] | None:
+    """The views that give each map of four dims an axis of its own, the second, along which they are joined."""
+    stack = graph.type_of(concat.outputs[0])
+    if not stack.is_known or stack.rank != 5 or int(concat.attr("axis", 0)) % 5 != 1:
+        return None
+    views = [n for n in map(graph.producer, concat.inputs) if n is not None and n.op_type in ("Unsqueeze", "Reshape")]
+    dims = (stack.dims[0], *stack.dims[2:])
+    if not 2 <= len(views) == len(concat.inputs) or any(graph.type_of(n.inputs[0]).shape != dims for n in views):
+        return None
+    return views
+
+
+def _at(graph: Graph, concat: Node) -> StackedSum | None:
+    views, stack = _stacked(graph, concat), graph.type_of(concat.outputs[0])
+    if views is None or concat.outputs[0] in graph.is_output:
+        return None
+    if any(graph.sole_reader(node.outputs[0]) is not concat for node in views):
+        return None
+    maps = [node.inputs[0] for node in views]
+    nodes, edits = [*views, concat], [Remove(node.key) for node in (*views, concat)]
+    more: list[Edit] = []
+    for reader in graph.readers(concat.outputs[0]):
+        found = _summed(graph, reader, maps) or _weighted(graph, reader, maps, stack)
+        if found is None:
+            return None
+        nodes += found[0]
+        more += [Remove(node.key) for node in found[0]] + found[1]
+    return StackedSum(tuple(nodes), (*edits, *more), len(maps)) if more else None
+
+
+def _is_sum(graph: Graph, node: Node | None) -> bool:
+    return (
+        node is not None
+        and node.op_type == "ReduceSum"
+        and (reduced_axes(graph, node) == [1] and not node.attr("keepdims", 1))
+    )
+
+
+def _summed(graph: Graph, node: Node, maps: list[str]) -> tuple[list[Node], list[Edit]] | None:
+    if not _is_sum(graph, node):
+        return None
+    return [node], list(_added(maps, node.outputs[0], graph.type_of(maps[0])))
+
+
+def _added(maps: list[str], out: str, kind: TensorType) -> Iterator[Edit]:
+    total = maps[0]
+    for index, name in enumerate(maps[1:], 1):
+        result = out if index == len(maps) - 1 else f"{out}/sum{index}"
+        if result != out:
+            yield Declare(result, kind)
+        yield Insert("Add", (total, name), (result,))
+        total = result
+
+
+def _weighted(graph: Graph, node: Node, maps: list[str], stack: TensorType) -> tuple[list[Node], list[Edit]] | None:
+    """A product with a softmax over the stack, then the sum: each map by its own gate in four dims, then added."""
+    total = only_reader(graph, node.outputs[0]) if node.op_type == "Mul" else None
+    softmax = next((n for n in map(graph.producer, node.inputs) if n is not None and n.op_type == "Softmax"), None)
+    if not _is_sum(graph, total) or total is None or softmax is None or softmax.version < 13:
+        return None
+    view, gates = graph.producer(softmax.inputs[0]), graph.type_of(softmax.outputs[0])
+    batch, many, channels, *rest = stack.dims
+    if view is None or view.op_type != "Reshape" or gates.shape != (batch, many, channels, 1, 1):
+        return None
+    if int(softmax.attr("axis", -1)) % 5 != 1 or graph.sole_reader(softmax.outputs[0]) is not node:
+        return None
+    if graph.sole_reader(view.outputs[0]) is not softmax or node.outputs[0] in graph.is_output:
+        return None
+    name, kind = total.outputs[0], stack.dtype
+    flat, shape, gate = f"{name}/flat", f"{name}/flat/shape", f"{name}/gate/shape"
+    edits: list[Edit] = [
+        Declare(shape, TensorType(INT64, (4,)), is_weight=True),
+        Declare(gate, TensorType(INT64, (4,)), is_weight=True),
+        Declare(f"{name}/sizes", TensorType(INT64, (many,)), is_weight=True),
+        Declare(flat, TensorType(kind, (batch, many, channels, 1))),
+        Declare(f"{name}/shares", TensorType(kind, (batch, many, channels, 1))),
+        Insert("Reshape", (view.inputs[0], shape), (flat,)),
+        Insert("Softmax", (flat,), (f"{name}/shares",), (("axis", 1),)),
+    ]
+    parts = tuple(f"{name}/part{index}" for index in range(many))
+    edits.append(Insert("Split", (f"{name}/shares", f"{name}/sizes"), parts, (("axis", 1),)))
+    gated: list[str] = []
+    for part, source in zip(parts, maps, strict=True):
+        edits.append(Declare(part, TensorType(kind, (batch, 1, channels, 1))))
+        edits.append(Declare(f"{part}/gate", TensorType(kind, (batch, channels, 1, 1))))
+        edits.append(Declare(f"{part}/gated", TensorType(kind, (batch, channels, *rest))))
+        edits.append(Insert("Reshape", (part, gate), (f"{part}/gate",)))
+        edits.append(Insert("Mul", (source, f"{part}/gate"), (f"{part}/gated",)))
+        gated.append(f"{part}/gated")
+    edits += _added(gated, name, TensorType(kind, (batch, channels, *rest)))
+    return [view, softmax, node, total], edits
