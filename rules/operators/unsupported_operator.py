@@ -19,8 +19,9 @@ height and width as GlobalAveragePool; Div by a constant as Mul; one class token
 constant as Gemm; a stack's ReduceSum as Add; Expand left to what broadcasts by itself; Sub as Add of the negative;
 Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
 axis; a Transpose that moves dims of one as a view; Focus slices merged with the first convolution. It is offered only
-if the device runs what it introduces, and for no more than now; else the finding says that no form is known. It is an error where the operator
-alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones together are one finding.
+if the device runs what it introduces, and for no more than now; else the finding says that no form is known. It is an
+error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones
+together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
