@@ -133,6 +133,24 @@ class EditedGraph(Graph):
         return nodes
 
     @cached_property
+    def writers(self) -> dict[str, list[str]]:
+        """Key of a run-time node, in execution order → the run-time nodes that write what it takes in."""
+        if self.has_same_nodes:
+            return self.base.writers
+        before, changed = self.base.writers, {node.key for node in self.new}
+        for node in (*self.gone, *self.new):
+            for name in node.outputs:
+                changed.update([reader.key for reader in self.consumers(name)])
+
+        def found(node: Node) -> list[str]:
+            if node.key not in changed:
+                return before[node.key]
+            writers = map(self.producer, filter(None, node.inputs))
+            return [writer.key for writer in writers if writer is not None and writer.role == "compute"]
+
+        return {node.key: found(node) for node in self.compute_nodes}
+
+    @cached_property
     def has_dequantized(self) -> bool:
         """Some run-time node is a DequantizeLinear."""
         return any(dequantizes(node) for node in (self.nodes if self.base.has_dequantized else self.new))

@@ -177,6 +177,12 @@ class Graph:
         return tuple(node for node in self.nodes if node.role == "compute")
 
     @cached_property
+    def writers(self) -> dict[str, list[str]]:
+        """Key of a run-time node, in execution order → the run-time nodes that write what it takes in."""
+        wrote = {name: node.key for node in self.compute_nodes for name in node.outputs if name}
+        return {node.key: [wrote[name] for name in node.inputs if name in wrote] for node in self.compute_nodes}
+
+    @cached_property
     def has_dequantized(self) -> bool:
         """Some run-time node is a DequantizeLinear."""
         return any(map(dequantizes, self.nodes))

@@ -51,11 +51,10 @@ def place(graph: Graph, device: Device, table: SupportTable, before: Placement |
         on_host = _behind_first(graph, on_host)
     if not on_host:
         return Placement(support, frozenset(), dict.fromkeys(support, 0))
-    before_each = _writers(graph)
-    level = _levels(graph, on_host, before_each)
-    while kept := _not_worth_leaving(graph, on_host, level, before_each):
+    level = _levels(graph, on_host)
+    while kept := _not_worth_leaving(graph, on_host, level):
         on_host |= kept
-        level = _levels(graph, on_host, before_each)
+        level = _levels(graph, on_host)
     return Placement(support, frozenset(on_host), level)
 
 
@@ -88,9 +87,9 @@ def _behind_first(graph: Graph, on_host: set[str]) -> set[str]:
     return set(keys[first:])
 
 
-def _levels(graph: Graph, on_host: set[str], writers: Mapping[str, list[str]]) -> dict[str, int]:
+def _levels(graph: Graph, on_host: set[str]) -> dict[str, int]:
     level: dict[str, int] = {}
-    for key, before in writers.items():
+    for key, before in graph.writers.items():
         here = key in on_host
         most = 1 if here and not before else 0
         for other in before:
@@ -101,15 +100,7 @@ def _levels(graph: Graph, on_host: set[str], writers: Mapping[str, list[str]]) -
     return level
 
 
-def _writers(graph: Graph) -> dict[str, list[str]]:
-    """Run-time node, in execution order → those that write what it reads."""
-    wrote = {name: node.key for node in graph.compute_nodes for name in node.outputs if name}
-    return {node.key: [wrote[name] for name in node.inputs if name in wrote] for node in graph.compute_nodes}
-
-
-def _not_worth_leaving(
-    graph: Graph, on_host: set[str], level: Mapping[str, int], writers: Mapping[str, list[str]]
-) -> set[str]:
+def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]) -> set[str]:
     """The device's nodes in stretches without a convolution or matrix product that the host feeds and reads.
 
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
@@ -129,7 +120,7 @@ def _not_worth_leaving(
                     break
                 readers = list(_readers(graph, node))
                 is_read = is_read or any(reader.key in on_host for reader in readers)
-                near = [*readers, *map(graph.node, writers[node.key])]
+                near = [*readers, *map(graph.node, graph.writers[node.key])]
                 near = [other for other in near if other.key not in on_host and level[other.key] == level[fed.key]]
                 if any(other.key in seen for other in near):
                     break  # part of a stretch that is worth it

@@ -28,6 +28,8 @@ def facts(graph: Graph) -> list[object]:
         {node.key: graph.get(node.key) for node in graph.nodes},
         dict(graph.position),
         graph.compute_nodes,
+        list(graph.writers.items()),
+        graph.has_dequantized,
     ]
 
 

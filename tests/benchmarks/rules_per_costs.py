@@ -71,6 +71,7 @@ def main() -> None:
     protos: dict[str, Callable[[], onnx.ModelProto]] = {path.stem: partial(_loaded, path) for path in options.models}
     if not protos:
         protos = {name: partial(build, name) for name in NETWORKS}
+    gc.disable()  # as the command line does
     print(f"{'network':32} {'device':10} {'costs ms':>9} {'rules ms':>9} {'all/costs':>9}")
     for name, proto in protos.items():
         for device in options.device or DEVICES:
