@@ -26,6 +26,17 @@ class EditedGraph(Graph):
     retyped: frozenset[str] = frozenset()
 
     @cached_property
+    def _marks(self) -> dict[str, tuple[object, ...]]:
+        return {}
+
+    def mark(self, node: Node) -> tuple[object, ...]:
+        """As of a Graph, found once: what runs where and what it costs are asked of the same few nodes."""
+        found = self._marks.get(node.key)
+        if found is None:
+            found = self._marks[node.key] = super().mark(node)
+        return found
+
+    @cached_property
     def reread(self) -> tuple[str, ...]:
         """The values that other nodes read than before, or that the same ones read in another order."""
         return tuple(dict.fromkeys(name for node in (*self.gone, *self.new, *self.moved) for name in node.reads))
