@@ -10,7 +10,7 @@ from pathlib import Path
 
 import modelfiles
 import pytest
-from hostile import fuzz, kill, load, mutate
+from hostile import fuzz, kill, load, mutate, sweep
 from hostile.corpus import CASES
 from hostile.run import run_case, warm_up
 
@@ -93,3 +93,9 @@ def test_a_short_fuzz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         data = mutate.mutated(rng.choice(corpus), corpus, rng)
         assert fuzz.problem_of(data, number, tmp_path / "model.onnx") is None
     assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_short_sweep() -> None:
+    for at, (what, model) in enumerate(sweep.every_example()):
+        if at % 401 == 7:
+            assert sweep.failures(model, sweep.DEVICES[at % len(sweep.DEVICES)]) == [], what
