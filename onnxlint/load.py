@@ -32,6 +32,8 @@ STDIN = "-"
 _LFS_POINTER = b"version https://git-lfs"
 _FIRST_IR_WITH_OPSETS = 3
 _CHECKED_BYTES = 8 << 20
+_PIECES_TRUSTED = 64
+"""MiB of a stream that are read before its beginning is looked at."""
 
 
 class LoadError(Exception):
@@ -88,11 +90,15 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
         while piece := stream.read(min(1 << 20, room + 1)):
             pieces.append(piece)
             room -= len(piece)
+            if len(pieces) == _PIECES_TRUSTED and not _may_begin(pieces[0]):  # it may have no end
+                raise LoadError(_not_a_model(pieces[0]))
             if room < 0:
                 raise LoadError(f"has more than {max_file_mb} MiB (raise --max-file-mb)")
+        data = b"".join(pieces)
     except OSError as error:
         raise LoadError(f"can't be read: {error.strerror or error}") from None
-    data = b"".join(pieces)
+    except MemoryError:
+        raise LoadError("is larger than the memory here (lower --max-file-mb)") from None
     if not data:
         raise LoadError("is empty (0 bytes)")
     proto = _parse(memoryview(data))
@@ -199,6 +205,15 @@ def stored_bytes(tensor: onnx.TensorProto) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
+def _may_begin(data: bytes) -> bool:
+    """The first byte says a protobuf field, and it is no text."""
+    return data[0] >> 3 > 0 and data[0] & 7 in (0, 1, 2, 5) and not _is_text(data[:512])
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head)
+
+
 def _not_a_model(data: Data) -> str:
     head = bytes(data[:512])
     # A ModelProto begins with its ir_version (field 1, a small number) in practice: the rest of it was lost.
@@ -207,7 +222,7 @@ def _not_a_model(data: Data) -> str:
             "is truncated or damaged, or nests bodies too deeply: it begins like an ONNX model but can't be parsed "
             "(fetch it again)"
         )
-    if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
+    if _is_text(head):
         return "is a text file, not an ONNX model"
     return "is not an ONNX model (its bytes are no ModelProto)"
 

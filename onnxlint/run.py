@@ -178,6 +178,8 @@ def _profiles(names: Sequence[str], chosen: Settings) -> list[Device]:
 
 
 def _read(path: str, chosen: Settings) -> tuple[LoadedModel, ReadModel]:
+    if path == STDIN and sys.stdin is None:
+        raise LoadError("standard input is closed")
     loaded = load_stream(sys.stdin.buffer, chosen.max_file_mb) if path == STDIN else load(path, chosen.max_file_mb)
     return loaded, read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems, loaded)
 

@@ -452,6 +452,11 @@ def test_closed_streams(redirect: str) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+def test_a_model_from_a_closed_input() -> None:
+    result = subprocess.run(f"{onnxlint('-')} <&-", shell=True, capture_output=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (2, b"onnxlint: -: standard input is closed\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_is_one_line() -> None:
     result = subprocess.run(

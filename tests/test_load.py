@@ -256,6 +256,30 @@ def test_streams() -> None:
         load_stream(io.BytesIO(bytes(1 << 21)), 1)
 
 
+@pytest.mark.parametrize("piece", [bytes(1 << 20), b"y\n" * (1 << 19), b"\xff" * (1 << 20)])
+def test_streams_without_an_end_that_are_no_models(piece: bytes) -> None:
+    class Endless(io.RawIOBase):
+        read_mb = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.read_mb += 1
+            return piece[:size]
+
+    endless = Endless()
+    with pytest.raises(LoadError, match=r"not an ONNX model"):
+        load_stream(endless)  # type: ignore[arg-type]
+    assert endless.read_mb <= 64
+
+
+def test_a_stream_larger_than_the_memory() -> None:
+    class Full(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise MemoryError
+
+    with pytest.raises(LoadError, match="larger than the memory"):
+        load_stream(Full())  # type: ignore[arg-type]
+
+
 def test_no_weights_at_all_is_a_model(tmp_path: Path) -> None:
     model = modelfiles.conv(TensorProto(name="w", data_type=1, dims=[64, 3, 3, 3]))
     assert lint_model(load(modelfiles.saved(model, tmp_path)).proto).totals.macs == 64 * 3 * 9 * 64
