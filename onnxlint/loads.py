@@ -65,7 +65,7 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
             continue  # an integer operator gives integers
         if work.other_flops:
             own = form if node is kernel.main else form_of(costs.graph, node, blocked)
-            weight = cost_of(device.vector_cost, kernel.group or own, cost_of(device.vector_cost, own))
+            weight = cost_of(device.vector_cost, kernel.group or own)
             vector += work.other_flops * weight * (device.epilogue_cost if in_epilogue else 1.0)
         if work.macs:
             channels = channels_of(costs.graph, node)
