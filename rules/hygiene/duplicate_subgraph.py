@@ -19,7 +19,7 @@ the second one's result is an output of the graph, and on what no output depends
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import onnx
 
@@ -41,13 +41,12 @@ _UNREAD = object()
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all of them."""
-    graph, known, dead = ctx.graph, Known(ctx.graph, not ctx.assumed), frozenset(ctx.unused.nodes)
+    graph, known = ctx.graph, Known(ctx.graph, not ctx.assumed)
     found = [
         (node, first)
-        for node, first in _duplicates(graph)
+        for node, first in _duplicates(graph, frozenset(ctx.unused.nodes))
         if node.role == "compute"
         and node.op_type not in _KEPT_APART
-        and node.key not in dead
         and not graph.is_output.intersection(node.outputs)
         and passed_on(known, node) is None
     ]
@@ -69,7 +68,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     )
 
 
-def _duplicates(graph: Graph) -> Iterator[tuple[Node, Node]]:
+def _duplicates(graph: Graph, dead: Collection[str]) -> Iterator[tuple[Node, Node]]:
     """Each node that computes what an earlier one did, with that one."""
     same: dict[str, str] = {}
     values: dict[object, str] = {}
@@ -86,6 +85,8 @@ def _duplicates(graph: Graph) -> Iterator[tuple[Node, Node]]:
     # nodes with the same attributes mostly share them
     written: dict[int, object] = {}
     for node in graph.nodes:
+        if node.key in dead:
+            continue
         if node.op_type == "Constant" and is_stored(node.outputs[0]):
             continue
         attributes = written.get(id(node.attributes), _UNREAD)

@@ -53,8 +53,9 @@ def check(ctx: Context) -> Iterator[Finding]:
     """One finding for float64, one for int64, one for other types that operators do not take."""
     table, refused = ctx.analysis.target.table, list[Node]()
     wide: dict[int, list[Node]] = {}
+    has_wide = not {_DOUBLE, INT64}.isdisjoint({known.dtype for known in ctx.graph.types.values()})
     for node in ctx.graph.compute_nodes:
-        kind = _wide_kind(ctx, node)
+        kind = _wide_kind(ctx, node) if has_wide else 0
         if kind:
             wide.setdefault(kind, []).append(node)
         elif cause(ctx.graph, table, node, ctx.support(node)) == "dtype":
