@@ -15,8 +15,9 @@ from onnxlint.device import Device, Precision, load_device
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.finding import Edit
 from onnxlint.graph import Graph, Node
+from onnxlint.grouping import Grouping
 from onnxlint.groups import Rules
-from onnxlint.kernels import Grouping, Kernel
+from onnxlint.kernels import Kernel
 from onnxlint.latency import Bound, Machine, Seconds
 from onnxlint.layout import conversions
 from onnxlint.loads import Load, load_of

@@ -7,8 +7,9 @@ from itertools import chain
 
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.graph import Node
+from onnxlint.grouping import Grouping
 from onnxlint.groups import Rules
-from onnxlint.kernels import Grouping, Kernel
+from onnxlint.kernels import Kernel
 from onnxlint.placement import Placement
 
 _MOST_TOUCHED = 0.5

@@ -1,0 +1,272 @@
+"""Which nodes the device runs as one launch: a convolution or Gemm with what follows it, chains, views for free."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain
+
+from onnxlint.graph import Graph, Node
+from onnxlint.groups import MOST_IN_ATTENTION, Rules, find_attention, find_group
+from onnxlint.kernels import ANCHORS, ATTENTION_GROUP, Kernel, classify
+from onnxlint.layout import Blocks, computed_inputs
+from onnxlint.no_ops import Known, is_open, passed_on
+from onnxlint.operators import ELEMENTWISE
+from onnxlint.placement import Placement
+from onnxlint.quantization import integer_sources, is_same_grid, read_as_floats
+
+_QUANTIZE = frozenset({"QuantizeLinear"})
+_MAX_EPILOGUE = 24
+_MAX_OPERANDS = 16
+"""A join of more values than this runs by itself: no launch takes so many pointers."""
+
+
+class Grouping:
+    """Groups the graph's run-time nodes into `kernels` of the device and, where they were placed there, of its host.
+
+    `residuals` and `looked_ahead` tell by the key of a kernel's first node which sums it took for residual ones, and
+    which nodes it might have taken in besides. `sources` are for the grouping of an edited graph: the index that a
+    kernel has in the graph before the edits, or -1.
+    """
+
+    def __init__(self, graph: Graph, placement: Placement, on_device: Rules, on_host: Rules) -> None:
+        self.graph, self.placement = graph, placement
+        self.on_device, self.on_host = on_device, on_host
+        self.taken: set[str] = set()
+        self.ready: set[str] = set()
+        self.forms = on_device.forms
+        self.integers = integer_sources(graph, self.forms)
+        self.as_floats = read_as_floats(graph, self.integers, self.forms)
+        self.known = Known(graph, is_static=True)
+        layout = on_device.blocked
+        self.blocks = Blocks(graph, layout) if layout is not None else None
+        self.added: set[str] = set()
+        self.residuals: dict[str, list[str]] = {}
+        self.looked_ahead: dict[str, list[Node]] = {}
+        self.kernels: list[Kernel] = []
+        self.sources: list[int] = []
+        self.run()
+
+    def run(self) -> None:
+        """Find all kernels, in execution order."""
+        for node in self.graph.compute_nodes:
+            if node.key not in self.taken:
+                self.take(self.kernel_from(node))
+
+    def take(self, kernel: Kernel, source: int = -1) -> None:
+        """Add a kernel behind those before it."""
+        self.kernels.append(kernel)
+        self.sources.append(source)
+        for node in kernel.nodes:
+            self.taken.add(node.key)
+            self.ready.update(node.outputs)
+
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """Key of a kernel's first node → the kernel's index."""
+        return {kernel.main.key: index for index, kernel in enumerate(self.kernels)}
+
+    @cached_property
+    def kernel_of(self) -> dict[str, int]:
+        """Node key → index of its kernel."""
+        return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+
+    @cached_property
+    def watchers(self) -> dict[str, list[str]]:
+        """Node key → the first nodes of the kernels that have the node or looked at it when they were found."""
+        return self.found_watchers()
+
+    def found_watchers(self) -> dict[str, list[str]]:
+        """The watchers of all kernels."""
+        return self.watching(self.kernels)
+
+    def watching(self, kernels: Iterable[Kernel]) -> dict[str, list[str]]:
+        """The watchers among these kernels."""
+        found: dict[str, list[str]] = {}
+        for kernel in kernels:
+            first = kernel.main.key
+            for node in chain(kernel.nodes, self.looked_at(kernel)):
+                found.setdefault(node.key, []).append(first)
+        return found
+
+    def looked_at(self, kernel: Kernel) -> Iterator[Node]:
+        """The nodes behind the kernel that might have been part of it."""
+        yield from self.looked_ahead.get(kernel.main.key, ())
+        rules = self.on_host if kernel.on_host else self.on_device
+        reach = max((len(group.ops) for group in rules.groups if group.ops[0] == kernel.main.op_type), default=0)
+        if rules.attention and kernel.main.op_type == "MatMul":
+            reach = max(reach, MOST_IN_ATTENTION)
+        near = [kernel.main]
+        for _ in range(reach):
+            near = [reader for node in near for name in node.outputs for reader in self.graph.consumers(name)]
+            if len(near) > _MAX_EPILOGUE:
+                near = near[:_MAX_EPILOGUE]
+            yield from near
+
+    def kernel_from(self, node: Node) -> Kernel:
+        """The kernel that begins with the node."""
+        is_hosted = node.key in self.placement.on_host
+        rules = self.on_host if is_hosted else self.on_device
+        is_view = node.domain == "" and (
+            node.op_type in rules.free or self.is_unchanged(node, rules) or self.is_strided(node, rules)
+        )
+        if is_view or (not is_hosted and self.vanishes(node)):
+            return Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
+        name, behind = self.group(node, rules)
+        members = (node, *(behind or self.followers(node, rules)))
+        found = "attention" if name == ATTENTION_GROUP else classify(self.graph, node, rules.blocked)
+        kernel = Kernel(members, node, found, on_host=is_hosted, group=name)
+        if self.blocks is not None and self.runs_in_blocks(kernel, self.blocks):
+            self.blocks.values.update(kernel.nodes[-1].outputs)
+        return kernel
+
+    def group(self, first: Node, rules: Rules) -> tuple[str, tuple[Node, ...]]:
+        """The structure that begins with the node and runs as one: its name, and the nodes behind the first."""
+        level = self.placement.level
+        if rules.attention and (behind := find_attention(self.graph, first, self.ready, self.taken, level)):
+            return ATTENTION_GROUP, behind
+        return find_group(self.graph, first, rules.groups, self.taken, level)
+
+    def is_unchanged(self, node: Node, rules: Rules) -> bool:
+        """A Slice of everything, a padding by nothing: the result is the input."""
+        if self.is_dropped(node, rules):
+            return True
+        if node.op_type not in rules.free_unchanged or not node.inputs or not node.outputs:
+            return False
+        known = self.graph.type_of(node.outputs[0])
+        return known.is_known and known.shape == self.graph.type_of(node.inputs[0]).shape
+
+    def is_dropped(self, node: Node, rules: Rules) -> bool:
+        """It hands its input on unchanged, and the runtime sees that when it loads the model."""
+        if isinstance(rules.drops_no_ops, frozenset):
+            if node.op_type not in rules.drops_no_ops or (node.op_type == "Slice" and not is_open(self.known, node)):
+                return False
+        elif not rules.drops_no_ops:
+            return False
+        return passed_on(self.known, node) is not None
+
+    def is_strided(self, node: Node, rules: Rules) -> bool:
+        """Its result is its input with other strides, and all who read it take it so."""
+        if node.op_type == "Transpose" and node.ints("perm") in rules.free_orders:
+            return True
+        takers = rules.free_before.get(node.op_type)
+        if takers is None or node.outputs[0] in self.graph.is_output:
+            return False
+        return all(reader.op_type in takers for reader in self.graph.consumers(node.outputs[0]))
+
+    def runs_in_blocks(self, kernel: Kernel, blocks: Blocks) -> bool:
+        """The kernel runs in the runtime's blocked layout."""
+        op = kernel.group or kernel.main.op_type
+        return blocks.runs(op, kernel.main, kernel.kernel_class, computed_inputs(self.graph, kernel.nodes))
+
+    def vanishes(self, node: Node) -> bool:
+        """A Dequantize or Quantize that the integer operators around it leave nothing to do."""
+        if node.op_type == "QuantizeLinear":
+            source = self.integers.get(node.inputs[0])
+            return source is not None and is_same_grid(self.graph, node, source)
+        if node.op_type != "DequantizeLinear":
+            return False
+        return node.outputs[0] in self.integers and node.outputs[0] not in self.as_floats
+
+    def followers(self, anchor: Node, rules: Rules) -> tuple[Node, ...]:
+        """The nodes that run within the anchor's launch."""
+        has_form = self.forms is None or anchor.op_type in self.forms.operators
+        is_integer = has_form and any(name in self.integers for name in anchor.inputs)
+        if anchor.op_type in ANCHORS:
+            allowed = rules.by_operator.get(anchor.op_type, rules.epilogue)
+        elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):
+            allowed = ELEMENTWISE
+        else:
+            allowed = frozenset()
+        if is_integer and anchor.op_type != "QuantizeLinear":
+            allowed |= _QUANTIZE
+        if not allowed or len(anchor.outputs) != 1 or self.is_spread(anchor.outputs[0]):
+            return ()
+        return self.grow(anchor, allowed, rules)
+
+    def grow(self, anchor: Node, allowed: frozenset[str], rules: Rules) -> tuple[Node, ...]:
+        """The longest run of allowed nodes behind the anchor that ends in one value.
+
+        Nodes are added in execution order; the group may end wherever all but one of its values are used up inside.
+        """
+        graph = self.graph
+        group: list[Node] = []
+        inside = {anchor.outputs[0]}
+        keys = {anchor.key}
+        pending: list[int] = []
+        self.push(anchor.outputs[0], pending)
+        open_values = {anchor.outputs[0]}
+        best = 0
+        while pending and len(group) < _MAX_EPILOGUE:
+            node = graph.nodes[heapq.heappop(pending)]
+            if node.key in keys:
+                continue
+            is_taken_in = node.op_type in allowed or self.is_dropped(node, rules)
+            if not is_taken_in or not self.may_join(node, anchor, inside, rules):
+                self.looked_ahead.setdefault(anchor.key, []).append(node)
+                break
+            group.append(node)
+            keys.add(node.key)
+            for name in node.inputs:
+                if name in open_values and all(reader.key in keys for reader in graph.consumers(name)):
+                    open_values.discard(name)
+            open_values.add(node.outputs[0])
+            inside.add(node.outputs[0])
+            if open_values == {node.outputs[0]}:
+                best = len(group)
+                if node.op_type in rules.closing:
+                    break
+            if self.is_spread(node.outputs[0]):
+                break
+            if node.outputs[0] not in graph.is_output:
+                self.push(node.outputs[0], pending)
+            if not graph.is_output.isdisjoint(open_values):
+                break
+        if best < len(group):
+            self.looked_ahead.setdefault(anchor.key, []).extend(group[best:])
+        return tuple(group[:best])
+
+    def is_spread(self, name: str) -> bool:
+        """More nodes read the value than a kernel holds: it is never used up inside."""
+        return len(self.graph.consumers(name)) > _MAX_EPILOGUE
+
+    def push(self, name: str, pending: list[int]) -> None:
+        """Put the readers of the value among the nodes to look at."""
+        if name in self.graph.is_output:
+            return
+        position = self.graph.position
+        for reader in self.graph.consumers(name):
+            heapq.heappush(pending, position[reader.key])
+
+    def may_join(self, node: Node, anchor: Node, inside: set[str], rules: Rules) -> bool:
+        """The node can run within the anchor's launch: its other operands are there by then."""
+        if node.key in self.taken or node.role != "compute" or len(node.outputs) != 1:
+            return False
+        if len(node.inputs) > _MAX_OPERANDS:
+            return False
+        level = self.placement.level
+        if level[node.key] != level[anchor.key]:
+            return False
+        is_constant = self.graph.is_constant
+        outside = [name for name in node.inputs if name and name not in inside and not is_constant(name)]
+        if node.op_type in rules.constant_operand and not any(map(is_constant, node.inputs)):
+            own = [name for name in node.inputs if name and name in inside]
+            # an Add of two computed tensors is no bias: at most one residual is taken in
+            if node.op_type != "Add" or len(own) > 1 or any(name in self.added for name in own):
+                return False
+            self.added.add(node.outputs[0])
+            self.residuals.setdefault(anchor.key, []).append(node.outputs[0])
+        if not outside:
+            return True
+        if any(name not in self.ready and self.graph.producer(name) is not None for name in outside):
+            return False
+        # The second operand of a residual Add, or of a gate, was computed before this kernel.
+        same = all(self.graph.type_of(n).shape == self.graph.type_of(node.outputs[0]).shape for n in outside)
+        anchors = rules.residual_anchors
+        residual = rules.residual_add and node.op_type == "Add" and (anchors is None or anchor.op_type in anchors)
+        if residual and self.blocks is not None:
+            # what is added to a result in blocks has to be in blocks, too
+            plain = classify(self.graph, anchor, rules.blocked) == "lowered"
+            same = same and (plain or all(name in self.blocks.values for name in outside))
+        return rules.chains or (residual and same)
