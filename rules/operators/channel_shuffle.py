@@ -98,9 +98,7 @@ def _fixes(ctx: Context, shuffles: Sequence[ChannelShuffle], leaves: bool) -> It
 def _advice(ctx: Context, shuffles: Sequence[ChannelShuffle], fixes: Sequence[Fix]) -> str:
     """What weights can take here, in numbers."""
     if not fixes:
-        return (
-            f"No form that costs less on {ctx.device.name} is known: shuffle less often, or mix by dense convolutions."
-        )
+        return f"onnxlint has no cheaper form for {ctx.device.name}: shuffle less often, or mix by dense convolutions."
     folded = sum(fold(ctx.graph, shuffle) is not None for shuffle in shuffles)
     once = len(split_once(ctx.graph, shuffles)[1]) if any(_ONCE in fix.title for fix in fixes) else 0
     macs = sum(math.prod(shuffle.shape) * shuffle.channels for shuffle in shuffles)

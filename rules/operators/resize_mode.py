@@ -91,7 +91,7 @@ def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
     elif not lines and modes:
         by = f" by {', '.join(map(str, scales))}" if scales else ""
         lines.append(f"Resize by what {ctx.device.name} has: {' or '.join(modes)}{by}, if need be in several steps.")
-    return "\n".join(lines[:3]) or f"No form of it that {ctx.device.name} runs is known."
+    return "\n".join(lines[:3]) or f"onnxlint has no form of it that {ctx.device.name} runs."
 
 
 _LINEAR = """

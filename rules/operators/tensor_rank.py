@@ -179,16 +179,23 @@ def _is_turned(graph: Graph, name: str) -> bool:
 
 
 def _finding(ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None) -> Finding:
-    """The fix with its advice only where the device runs it."""
-    runs = fix is not None and ctx.runs(fix.edits) and bool(bearable(ctx.analysis, [fix]))
+    """The fix with its advice only where the device runs it, and for no more than now; else why there is none."""
+    device = ctx.device.name
+    refused = ""
+    if fix is None:
+        refused = f"onnxlint has no form of this in fewer dims for {device}: it has to be rewritten by hand."
+    elif not ctx.runs(fix.edits):
+        refused = f"Its form in fewer dims holds operators that {device} does not run."
+    elif not bearable(ctx.analysis, [fix]):
+        refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
     return Finding(
         message=message,
-        suggestion=suggestion if runs else f"No form of this in fewer dims is known to run on {ctx.device.name}.",
+        suggestion=refused or suggestion,
         nodes=tuple(node.key for node in nodes),
         places=places,
-        fixes=(fix,) if fix is not None and runs else (),
+        fixes=() if fix is None or refused else (fix,),
         severity="error" if hosted else "warning",
         details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
     )

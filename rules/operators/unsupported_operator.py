@@ -19,9 +19,9 @@ height and width as GlobalAveragePool; Div by a constant as Mul; one class token
 constant as Gemm; a stack's ReduceSum as Add; Expand left to what broadcasts by itself; Sub as Add of the negative;
 Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
 axis; a Transpose that moves dims of one as a view; Focus slices merged with the first convolution. It is offered only
-if the device runs what it introduces, and for no more than now; else the finding says that no form is known. It is an
-error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small ones
-together are one finding.
+if the device runs what it introduces, and for no more than now; else the finding says that there is none to offer. It
+is an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small
+ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -168,7 +168,7 @@ def _advice(ctx: Context, node: Node) -> str:
         return "Do the slicing in preprocessing (exact)."
     # what the profile has to say of this very operator
     note = next((note for note in ctx.device.notes if re.search(rf"\b{re.escape(node.op_type)}\b", note)), "")
-    return f"No form of it that {ctx.device.name} runs is known.{' ' if note else ''}{' '.join(note.split())}"
+    return f"onnxlint has no form of it that {ctx.device.name} runs.{' ' if note else ''}{' '.join(note.split())}"
 
 
 def _small(ctx: Context, nodes: list[Node]) -> Finding:

@@ -160,7 +160,7 @@ def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
         f"{worst.branches} branches",
         suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs."
         if fixes
-        else f"{lost}; no cheaper form of them is known.",
+        else f"{lost}; onnxlint has no cheaper form of them.",
         nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
         places=len(cells),
         fixes=tuple(fixes),

@@ -2,7 +2,8 @@
 
 ## What it does
 Finds runs of Reshape and Transpose that change between 4-D feature maps and 3-D tokens, or between channels first and
-channels last, where the model does so twice or more. All of them are one finding, with the bytes that they move.
+channels last, where the model does so twice or more. All of them are one finding, named after what most of them do,
+with the bytes that they move.
 
 ## Why it costs
 EfficientFormer (arXiv 2206.01191, observation 2): reshaping is often a bottleneck for mobile ViTs, and a consistent
@@ -51,7 +52,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     nodes = [node for move in found for node in move.nodes]
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     kinds = Counter(_WORDS[move.kind] for move in found)
-    are_turned = all(move.kind.startswith("to-channels") for move in found)
+    are_turned = 2 * sum(move.kind.startswith("to-channels") for move in found) > len(found)
     what = "channels first and channels last" if are_turned else "maps and tokens"
     advice = (
         "Keep one layout: normalise\nand project over axis 1, where the channels stand."

@@ -46,7 +46,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     yield Finding(
         message=f"{counts[0]} unfolds and {counts[1]} folds: {100 * ctx.share(nodes):.0f} % of the time",
         suggestion=f"{plural(sum(len(move.transposes) for move in found), 'transposition')} write {size(moved)}"
-        + (": one each does. Exact." if len(fixes) > 1 else "; no cheaper spelling of them is known to run here."),
+        + (": one each does. Exact." if len(fixes) > 1 else "; onnxlint has no cheaper spelling that runs here."),
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=tuple(fixes),
