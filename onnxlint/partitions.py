@@ -10,6 +10,9 @@ from onnxlint.analysis import Analysis
 from onnxlint.graph import Node
 from onnxlint.units import plural, seconds, size
 
+LEAST_SHARE = 0.005
+"""The part of the latency below which operators that leave, but do not cut the network alone, are no error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

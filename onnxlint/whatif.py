@@ -247,7 +247,7 @@ def _mark(graph: Graph, edits: tuple[Edit, ...]) -> object:
         (
             edit.op_type,
             edit.domain,
-            repr(edit.attributes),
+            _same(edit.attributes),
             len(edit.inputs),
             *[places.setdefault(name, len(places)) for name in (*edit.inputs, *edit.outputs)],
         )
@@ -272,18 +272,22 @@ def _rewired(node: Node, renamed: dict[str, str]) -> Node:
     return msgspec.structs.replace(node, inputs=tuple(_final(renamed, name) for name in node.inputs))
 
 
+def _same(attributes: Sequence[tuple[str, object]]) -> object:
+    """Equal for attributes of one name, kind and value, as far as writing them tells; good while they live."""
+    is_plain = all(isinstance(value, _PLAIN) for _, value in attributes)
+    return repr(attributes) if is_plain else id(attributes)
+
+
 def _new_nodes(edits: Iterable[Insert], version: int) -> list[Node]:
     """The nodes that are put in; those of the same attributes share them, so that nodes alike are priced once."""
-    alike: dict[str, KnownAttributes] = {}
+    alike: dict[object, KnownAttributes] = {}
     made = []
     for edit in edits:
-        mark = repr(edit.attributes) if all(isinstance(value, _PLAIN) for _, value in edit.attributes) else ""
-        attributes = alike.get(mark) if mark else None
+        mark = _same(edit.attributes)
+        attributes = alike.get(mark)
         if attributes is None:
-            attributes = KnownAttributes()
+            attributes = alike[mark] = KnownAttributes()
             attributes.update((name, onnx.helper.make_attribute(name, value)) for name, value in edit.attributes)
-            if mark:
-                alike[mark] = attributes
         made.append(
             Node(edit.op_type, edit.domain, version, edit.outputs[0], "", edit.inputs, edit.outputs, attributes)
         )

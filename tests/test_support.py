@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onnxlint import conditions
 from onnxlint.device import Condition, Operators, load_device
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
@@ -112,3 +113,10 @@ def test_wide_dims_count_what_is_above_one(shape: list[int], most: int) -> None:
 
 def test_a_weight_may_have_more_wide_dims_than_a_map() -> None:
     assert support(conv(""), max_wide_dims=3).status == "supported"
+
+
+def test_every_limit_of_a_condition_has_a_check() -> None:
+    told = {"op", "depthwise", "reason", "source"}
+    limits = {field.name for field in msgspec.structs.fields(Condition)} - told
+    checked = [limit for fields in conditions._CHECKS.values() for limit in fields]
+    assert sorted(checked) == sorted(limits)

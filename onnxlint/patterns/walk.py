@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from onnxlint.graph import Graph, Node
@@ -29,6 +29,11 @@ def activations_by_source(graph: Graph) -> Mapping[str, SpelledActivation]:
 def data_inputs(graph: Graph, node: Node) -> list[str]:
     """What the node reads that depends on the inputs' data, each once."""
     return list(dict.fromkeys(name for name in node.inputs if name and not graph.is_constant(name)))
+
+
+def is_straight(graph: Graph, nodes: Iterable[Node]) -> bool:
+    """Each of the nodes takes in one value that depends on the inputs' data: no other branch joins between them."""
+    return all(len(data_inputs(graph, node)) == 1 for node in nodes)
 
 
 def writer(graph: Graph, value: str) -> Node | None:

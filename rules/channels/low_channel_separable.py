@@ -31,7 +31,7 @@ from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import gaining
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import ConvSizes, plain_convolution, sizes
-from onnxlint.patterns.walk import data_inputs
+from onnxlint.patterns.walk import is_straight
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 from onnxlint.whatif import seconds_alone
@@ -137,7 +137,7 @@ def _pairs(ctx: Context) -> Iterator[_Pair]:
             continue
         if pointwise.node.inputs[0] != kernel.nodes[-1].outputs[0]:
             continue
-        if any(len(data_inputs(graph, node)) != 1 for node in kernel.nodes):
+        if not is_straight(graph, kernel.nodes):
             continue  # another branch joins between them
         seconds = float(analysis.seconds((index, after)).mean())
         yield _Pair(depthwise, pointwise, (*kernel.nodes, behind.main), seconds)

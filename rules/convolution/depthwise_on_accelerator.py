@@ -37,7 +37,7 @@ from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel
 from onnxlint.latency import Seconds
 from onnxlint.patterns.convolutions import ConvSizes, Swap, plain_convolution, sizes
-from onnxlint.patterns.walk import data_inputs
+from onnxlint.patterns.walk import is_straight
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 from onnxlint.whatif import seconds_alone
@@ -106,7 +106,7 @@ def _fused(ctx: Context, indices: list[int]) -> tuple[list[Swap], float]:
         if expand is None or not expand.is_pointwise or expand.groups > 1 or expand.in_pixels != expand.out_pixels:
             continue
         after = analysis.next_kernel(before)
-        if after not in wide_ones or any(len(data_inputs(graph, node)) != 1 for node in kernel.nodes):
+        if after not in wide_ones or not is_straight(graph, kernel.nodes):
             continue  # no depthwise convolution behind it, or another branch joins between
         wide = ctx.kernels[after]
         swap = plain_convolution(graph, (*kernel.nodes, wide.main), wide.main, expand.node.inputs[0], RULE.code)

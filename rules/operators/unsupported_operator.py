@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.focus import focus
@@ -49,7 +49,6 @@ from onnxlint.units import plural
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
-_LEAST_SHARE = 0.005
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -77,7 +76,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     small = [
         group
         for group, nodes in leaving.items()
-        if ctx.device.host and group not in alone and ctx.share(nodes) < _LEAST_SHARE
+        if ctx.device.host and group not in alone and ctx.share(nodes) < LEAST_SHARE
     ]
     for group, nodes in leaving.items():
         if group not in small or len(small) == 1:
@@ -176,7 +175,7 @@ def _small(ctx: Context, nodes: list[Node]) -> Finding:
     many = f"{len(nodes)} small operators ({_listed(operators)})"
     return Finding(
         message=f"{many} leave {ctx.device.name}",
-        suggestion=f"Each takes below {_LEAST_SHARE:.1%} of the latency beside others that leave: mend those first.",
+        suggestion=f"Each takes below {LEAST_SHARE:.1%} of the latency beside others that leave: mend those first.",
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         severity="info",

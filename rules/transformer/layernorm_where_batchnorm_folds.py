@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Reconnect, Remove
 from onnxlint.gains import bearable
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.placement import cause
 from onnxlint.patterns.rewrites import rewrites
 from onnxlint.patterns.spelled_norms import Normalization, is_of_images, leaving_norms, normalizations
@@ -36,7 +36,6 @@ from onnxlint.units import plural
 RULE = Rule(code="TRF003", name="layernorm-where-batchnorm-folds", severity="warning")
 
 _ACCELERATORS = ("npu", "dsp")
-_LEAST_SHARE = 0.005
 _NORM = "Normalization"
 
 
@@ -91,7 +90,7 @@ def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(*fixes, _folding(found)),
-        severity="error" if is_alone or not ctx.device.host or ctx.share(nodes) >= _LEAST_SHARE else "info",
+        severity="error" if is_alone or not ctx.device.host or ctx.share(nodes) >= LEAST_SHARE else "info",
         details=tuple(cost_of_leaving(ctx.analysis, nodes)),
     )
 

@@ -262,7 +262,7 @@ def run_case(case: Case, ways: Sequence[str] = WAYS, **options: bool) -> tuple[l
             folder = Path(place) / "f"
             folder.mkdir()
             words = case.make(folder)
-            if way in PROFILES and {"--rules", "--select", "--output-format"} & set(words):
+            if way in PROFILES and {"--rules", "--select", "--output-format", "--weights"} & set(words):
                 continue
             line = words if case.raw else words_of(words, way)
             if line is None:
