@@ -29,7 +29,7 @@ FLOORS = (
     {"grouping", "loads"},
     {"latency", "regrouping"},
     {"analysis"},
-    {"formula", "memory", "partitions", "roofline", "whatif"},
+    {"formula", "idle", "memory", "partitions", "roofline", "whatif"},
     {"describe", "gains", "rule"},
     {"gate", "output", "pricing", "registry"},
     {"engine"},

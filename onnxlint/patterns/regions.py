@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import reduce
 
@@ -73,6 +73,33 @@ def regions(graph: Graph, least_branches: int) -> Iterator[Region]:
         if len(branches) >= least_branches and not inner & taken:
             taken |= inner | {index[node.key] for node in joins}
             yield _region(graph, joins, [nodes[i] for i in sorted(inner)], branches)
+
+
+def distinct_branches(graph: Graph, region: Region, operators: Set[str]) -> int:
+    """How many values are joined, those that lead back to the same nodes of `operators` counted once."""
+    inside = {node.key for node in region.inner}
+    ends: set[str] = set()
+    bare = 0
+    for branch in region.branches:
+        last = _last_operators(graph, branch, inside, operators)
+        ends |= last
+        bare += not last
+    return len(ends) + bare
+
+
+def _last_operators(graph: Graph, branch: str, inside: set[str], operators: Set[str]) -> set[str]:
+    found: set[str] = set()
+    pending, seen = [branch], {branch}
+    while pending:
+        node = graph.producer(pending.pop())
+        if node is None or node.key not in inside:
+            continue
+        if node.op_type in operators:
+            found.add(node.key)
+            continue
+        pending += [name for name in node.inputs if name and name not in seen]
+        seen.update(node.inputs)
+    return found
 
 
 def _before(graph: Graph, node: Node, index: dict[str, int]) -> list[int]:

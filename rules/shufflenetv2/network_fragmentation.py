@@ -30,24 +30,22 @@ cost, not their number), and where no form of them is known to be faster.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from onnxlint.device import KERNEL_CLASSES
-from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Reconnect, Remove
+from onnxlint.finding import Edit, Finding, Fix, Reconnect
 from onnxlint.gains import gaining
 from onnxlint.graph import Graph, Node
+from onnxlint.idle import idle_seconds
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.convolutions import sizes
 from onnxlint.patterns.mixed_depthwise import MixedDepthwise, mixed_depthwise
 from onnxlint.patterns.parallel import merges
-from onnxlint.patterns.regions import Region, regions
+from onnxlint.patterns.regions import Region, distinct_branches, regions
 from onnxlint.patterns.stacked import stacked
+from onnxlint.patterns.wide_convolutions import wide_convolutions
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType
 from onnxlint.units import plural
 from onnxlint.whatif import alone
 
@@ -57,7 +55,6 @@ MIN_BRANCHES, MIN_OPERATORS = 3, 4
 MIN_IDLE = 0.1
 """The part of the cells' time below which launches and an unfilled machine are not what costs."""
 _OPERATORS = CONVOLUTIONS | TRANSPOSED | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
-_SPATIAL = 2
 _LISTED = 6
 
 
@@ -186,107 +183,23 @@ def _cell(ctx: Context, region: Region) -> _Cell | None:
     """The region as a cell, None where it has too few operators or branches or leaves the device."""
     analysis, members = ctx.analysis, {node.key for node in (*region.inner, *region.joins)}
     indices = sorted({analysis.kernel_of[key] for key in members})
-    own = [(i, k) for i in indices if (k := ctx.kernels[i]).main.key in members and not k.is_free]
-    operators = [k for _, k in own if k.main.op_type in _OPERATORS]
-    branches = _branches(ctx.graph, region)
-    if len(operators) < MIN_OPERATORS or branches < MIN_BRANCHES or any(k.on_host for _, k in own):
+    own = {i: k for i in indices if (k := ctx.kernels[i]).main.key in members and not k.is_free}
+    operators = [k for k in own.values() if k.main.op_type in _OPERATORS]
+    branches = distinct_branches(ctx.graph, region, _OPERATORS)
+    if len(operators) < MIN_OPERATORS or branches < MIN_BRANCHES or any(k.on_host for k in own.values()):
         return None
-    machine, idle = analysis.target.machine, 0.0
-    seconds = float(analysis.seconds(i for i, _ in own).mean())
-    launches = machine.launch.mean(axis=1).tolist()
-    for (i, kernel), whole in zip(own, analysis.times[[i for i, _ in own]].mean(axis=1).tolist(), strict=True):
-        known = ctx.graph.type_of(kernel.nodes[-1].outputs[0])
-        launch = min(whole, launches[KERNEL_CLASSES.index(kernel.kernel_class)])
-        idle += launch
-        if machine.fill and known.is_known and analysis.bounds[i] == "compute":
-            idle += (whole - launch) * max(0.0, 1 - known.elements / machine.fill)
-    macs = sum(analysis.kernel_costs[i].macs for i, _ in own)
+    seconds, idle = float(analysis.seconds(own).mean()), idle_seconds(analysis, list(own))
+    macs = sum(analysis.kernel_costs[i].macs for i in own)
     merged = tuple(stacked(ctx.graph, region.joins[-1], RULE.code))
     mixed = mixed_depthwise(ctx.graph, region.joins[-1])
     return _Cell(region, len(operators), len(own), seconds, idle, macs, merged, branches, mixed)
 
 
-def _branches(graph: Graph, region: Region) -> int:
-    """The values joined, parts of one operator's result counted once."""
-    inside = {node.key for node in region.inner}
-    ends: set[str] = set()
-    bare = 0
-    for branch in region.branches:
-        last = _last_operators(graph, branch, inside)
-        ends |= last
-        bare += not last
-    return len(ends) + bare
-
-
-def _last_operators(graph: Graph, branch: str, inside: set[str]) -> set[str]:
-    found: set[str] = set()
-    pending, seen = [branch], {branch}
-    while pending:
-        node = graph.producer(pending.pop())
-        if node is None or node.key not in inside:
-            continue
-        if node.op_type in _OPERATORS:
-            found.add(node.key)
-            continue
-        pending += [name for name in node.inputs if name and name not in seen]
-        seen.update(node.inputs)
-    return found
-
-
 def _wide(graph: Graph, cells: list[_Cell], count: int) -> Fix:
     """The cells as `count` wide convolutions each, with the same MACs."""
-    edits = tuple(edit for cell in cells for edit in _convolutions(graph, cell, count))
+    edits = (edit for cell in cells for edit in wide_convolutions(graph, cell.region, cell.macs, count, RULE.code))
     how = "one wide convolution" if count == 1 else f"{count} wide convolutions"
-    return Fix(f"{how} of equal MACs in place of each of {plural(len(cells), 'cell')}", "advice", edits)
-
-
-def _convolutions(graph: Graph, cell: _Cell, count: int) -> Iterator[Edit]:
-    region, out = cell.region, graph.type_of(cell.region.output)
-    images = [name for name in region.inputs if graph.type_of(name).is_known and graph.type_of(name).rank == 4]
-    if not images or not out.is_known or out.rank != 4 or 0 in out.dims:
-        return
-    windows = _windows(graph, cell, count)
-    if len(windows) < count:
-        return
-    source = max(images, key=lambda name: graph.type_of(name).elements)
-    batch, narrow, *positions = graph.type_of(source).dims
-    wide, pixels = out.dims[1], out.dims[0] * math.prod(out.dims[2:])
-    yield from (Remove(node.key) for node in (*region.inner, *region.joins))
-    here = f"{region.output}~{RULE.code}.{count}"
-    for name in region.inputs:
-        # a view reads each input, so that it counts as written
-        yield Insert("Flatten", (name,), (f"{here}.in" if name == source else f"{here}.in:{name}",))
-    value = f"{here}.in"
-    strides = [max(1, round(a / b)) for a, b in zip(positions, out.dims[2:], strict=True)]
-    for step, (window, macs) in enumerate(windows):
-        into = narrow if step == 0 else wide
-        scale = math.sqrt(macs / (pixels * math.prod(window) * into * wide))
-        shape = [max(1, round(scale * wide)), max(1, round(scale * into)), *window]
-        read, weight, hidden, written = (f"{here}.{part}{step}" for part in ("read", "weight", "hidden", "out"))
-        source_shape = (batch, shape[1], *positions) if step == 0 else (out.dims[0], shape[1], *out.dims[2:])
-        known = TensorType(out.dtype, (out.dims[0], shape[0], *out.dims[2:]))
-        yield Declare(read, TensorType(out.dtype, source_shape))
-        yield Declare(weight, TensorType(out.dtype, tuple(shape)), is_weight=True)
-        yield from (Declare(name, known) for name in (hidden, written))
-        attributes = (("kernel_shape", list(window)), ("strides", strides if step == 0 else [1, 1]))
-        yield Insert("Flatten", (value,), (read,))
-        yield Insert("Conv", (read, weight), (hidden,), attributes)
-        yield Insert("Relu", (hidden,), (written,))
-        value = written
-    yield Declare(region.output, out)
-    yield Insert("Flatten", (value,), (region.output,))
-
-
-def _windows(graph: Graph, cell: _Cell, count: int) -> list[tuple[tuple[int, ...], float]]:
-    """The cell's `count` windows with the most MACs, all its MACs shared out among them."""
-    by_window: Counter[tuple[int, ...]] = Counter()
-    for node in cell.region.inner:
-        conv = sizes(graph, node)
-        if conv is not None and len(conv.kernel) == _SPATIAL:
-            by_window[conv.kernel] += conv.macs
-    largest = by_window.most_common(count)
-    total = sum(macs for _, macs in largest)
-    return [(window, cell.macs * macs / total) for window, macs in largest]
+    return Fix(f"{how} of equal MACs in place of each of {plural(len(cells), 'cell')}", "advice", tuple(edits))
 
 
 _CELL = """(float[1,64,14,14] x) => (float[1,64,14,14] y)
