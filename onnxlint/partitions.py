@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from onnxlint.analysis import Analysis
 from onnxlint.graph import Node
+from onnxlint.patterns.placement import cause
 from onnxlint.units import plural, seconds, size
 
 LEAST_SHARE = 0.005
@@ -46,6 +47,24 @@ def partitions(analysis: Analysis) -> dict[int, Partition]:
             before.moved_bytes + sum(map(analysis.value_bytes, names)),
         )
     return found
+
+
+@lru_cache(maxsize=2)
+def causing(analysis: Analysis) -> Mapping[int, frozenset[str]]:
+    """The nodes that leave for a cause of their own, by the level of their partition."""
+    found: dict[int, set[str]] = {}
+    placement, table = analysis.placement, analysis.target.table
+    for key in placement.on_host:
+        node = analysis.graph.node(key)
+        if cause(analysis.graph, table, node, placement.support[key]):
+            found.setdefault(placement.level[key], set()).add(key)
+    return {level: frozenset(keys) for level, keys in found.items()}
+
+
+def cuts_alone(analysis: Analysis, nodes: Iterable[Node]) -> bool:
+    """A partition holds no cause but these nodes: without them it would not be."""
+    keys = {node.key for node in nodes}
+    return any(found <= keys for found in causing(analysis).values())
 
 
 def leaves(analysis: Analysis, what: str, places: int, nodes: Iterable[Node]) -> str:

@@ -10,6 +10,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.patterns.permutations import keeps_order
+from onnxlint.patterns.rotations import as_rotation
 from onnxlint.patterns.stacked_sums import sum_of_stack
 from onnxlint.tensor import INT64, TensorType
 
@@ -65,6 +66,8 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield Rewrite("ReduceSum of a stack as Add of its maps", "exact", maps_added)
     if name == "Transpose" and keeps_order(graph, node):
         yield _unmoved(graph, node)
+    elif name == "Transpose" and (turned := as_rotation(graph, node)):
+        yield Rewrite("Transpose by (0,2,3,1) between two views", "exact", turned)
     if name == "Expand":
         yield from _broadcast(graph, node)
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:

@@ -12,13 +12,14 @@ cuts windows in 6-D, MobileViT unfolds patches; none of it computes anything.
 
 ## How to fix
 Packed queries, keys and values have an exact 4-D form: split the last axis [N, T, 3·heads·d] in three first, then
-reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of
-[N, H/w, w, W/w, w, C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two.
-Attention in windows behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed
-(SKNet) are sums of the maps. LRN that an export spelled
-out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs every operator
-that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
-Silent on devices without a limit, and where the operator does not run there at any rank.
+reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of [N, H/w, w, W/w, w,
+C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two. Attention in windows
+behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed (SKNet) are sums of the
+maps. LRN that an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where
+the device runs every operator that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for
+them.
+It is an error where too many dims alone cut the network, or the finding takes 0.5 % of the latency or more, else an
+info. Silent on devices without a limit, and where the operator does not run there at any rank.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Graph, Node
+from onnxlint.partitions import LEAST_SHARE, cuts_alone
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
 from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
@@ -49,6 +51,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
     if not high or limit is None:
         return
+    is_alone = cuts_alone(ctx.analysis, high.values())
     for shuffle in channel_shuffles(ctx.graph):
         for node in shuffle.nodes:
             high.pop(node.key, None)
@@ -57,6 +60,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     if own:
         yield _finding(
             ctx,
+            is_alone,
             own,
             len(own),
             f"up to {max(_rank(ctx, node) for node in own)} dims, one of them a batch of one, in {_places(len(own))}: "
@@ -74,6 +78,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         width = ctx.graph.type_of(first.source).shape or ()
         yield _finding(
             ctx,
+            is_alone,
             packed,
             len(packings),
             f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
@@ -89,6 +94,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         edits = tuple(edit for found in lrns for edit in found.edits)
         yield _finding(
             ctx,
+            is_alone,
             [node for node in nodes if ctx.support(node).status == "unsupported"],
             len(lrns),
             f"LRN spelled out with a 5-D pool in {_places(len(lrns))}: {name} holds at most {limit}-D",
@@ -109,6 +115,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         )
         yield _finding(
             ctx,
+            is_alone,
             nodes,
             len(windows),
             f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
@@ -121,6 +128,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         edits = tuple(edit for found in stacks for edit in found.edits)
         yield _finding(
             ctx,
+            is_alone,
             nodes,
             len(stacks),
             f"maps stacked in 5-D and summed in {_places(len(stacks))}: {name} holds at most {limit}-D",
@@ -131,7 +139,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes = list(high.values())
         ranks = max(_rank(ctx, node) for node in nodes)
         message = f"tensors of up to {ranks} dims in {_places(len(nodes))}: {name} holds at most {limit}-D"
-        yield _finding(ctx, nodes, len(nodes), message, "", None)
+        yield _finding(ctx, is_alone, nodes, len(nodes), message, "", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +186,13 @@ def _is_turned(graph: Graph, name: str) -> bool:
     return writer is not None and writer.op_type == "Transpose"
 
 
-def _finding(ctx: Context, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None) -> Finding:
-    """The fix with its advice only where the device runs it, and for no more than now; else why there is none."""
+def _finding(
+    ctx: Context, is_alone: bool, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None
+) -> Finding:
+    """The fix with its advice only where the device runs it, and for no more than now; else why there is none.
+
+    `is_alone`: too many dims alone cut the network somewhere.
+    """
     device = ctx.device.name
     refused = ""
     if fix is None:
@@ -190,13 +203,14 @@ def _finding(ctx: Context, nodes: list[Node], places: int, message: str, suggest
         refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
+    is_small = hosted and bool(ctx.device.host) and not is_alone and ctx.share(nodes) < LEAST_SHARE
     return Finding(
         message=message,
         suggestion=refused or suggestion,
         nodes=tuple(node.key for node in nodes),
         places=places,
         fixes=() if fix is None or refused else (fix,),
-        severity="error" if hosted else "warning",
+        severity="info" if is_small else "error" if hosted else "warning",
         details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
     )
 

@@ -1,11 +1,11 @@
 """Operators that the device does not run: each cuts the network and sends a part of it to the host.
 
 ## What it does
-Groups the nodes that leave the accelerator by operator, and counts in how many of the host's partitions they take
-part. What another rule explains is not repeated here: channel shuffles (OPS002), too many dims (OPS003), activations
+Groups the nodes that leave the accelerator by operator, and counts in how many of the host's partitions they take part.
+What another rule explains is not repeated here: channel shuffles (OPS002), too many dims (OPS003), activations
 (OPS005), wide types (OPS006), control flow (OPS007), resizing (OPS008), weights of the run time (OPS010), windows
-beyond a limit (CNV007), norms in networks of images (TRF003). An operator of which nobody published whether it runs is
-listed once, as its own class: not an error, not a promise.
+beyond a limit (CNV007), changes between maps and tokens (TRF002), norms in networks of images (TRF003). An operator of
+which nobody published whether it runs is listed once, as its own class: not an error, not a promise.
 
 ## Why it costs
 A node that the device lacks runs on its host, often a hundred times slower, and everything that crosses pays a
@@ -18,10 +18,10 @@ Where a rewrite in operators that the device has is known, it is offered and pri
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
 constant as Gemm; a stack's ReduceSum as Add; Expand left to what broadcasts by itself; Sub as Add of the negative;
 Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
-axis; a Transpose that moves dims of one as a view; Focus slices merged with the first convolution. It is offered only
-if the device runs what it introduces, and for no more than now; else the finding says that there is none to offer. It
-is an error where the operator alone cuts the network, or takes 0.5 % of the latency or more, else an info; the small
-ones together are one finding.
+axis; a Transpose that moves dims of one as a view, others by the one order that the device takes; Focus slices merged
+with the first convolution. It is offered only if the device runs what it introduces, and for no more than now; else the
+finding says that there is none to offer. It is an error where the operator alone cuts the network, or takes 0.5 % of
+the latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
 
@@ -32,12 +32,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Severity
-from onnxlint.gains import bearable
+from onnxlint.gains import NO_TIME, gain
 from onnxlint.graph import Node
 from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.focus import focus
+from onnxlint.patterns.layout_changes import layout_changes
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import cause, exceeds_rank
 from onnxlint.patterns.rewrites import Rewrite, rewrites
@@ -49,6 +50,8 @@ from onnxlint.units import plural
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
+_LEAST_GAIN = 0.001
+"""The part of the latency that a rewrite saves at least, to be worth its work by itself."""
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -88,9 +91,10 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 
 def _explained(ctx: Context) -> set[str]:
-    """The nodes of which OPS002, OPS003 and TRF003 speak."""
+    """The nodes of which OPS002, OPS003, TRF002 and TRF003 speak."""
     table = ctx.analysis.target.table
     found = {node.key for shuffle in channel_shuffles(ctx.graph) for node in shuffle.nodes}
+    found |= {node.key for node in layout_changes(ctx.graph, table).leaving}
     for lrn in spelled_lrns(ctx.graph):
         if any(exceeds_rank(ctx.graph, table, node) for node in lrn.nodes):
             found |= {node.key for node in lrn.nodes}
@@ -101,14 +105,18 @@ def _explained(ctx: Context) -> set[str]:
 
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    forms = tuple(_fixes(ctx, nodes))
-    fixes = bearable(ctx.analysis, forms)
-    dearer = (
-        "Its other forms cost more here, beside the operators that leave with it: mend those first." if forms else ""
-    )
+    priced = [(fix, gain(ctx.analysis, fix)) for fix in _fixes(ctx, nodes)]
+    fixes = tuple(fix for fix, saved in priced if saved >= -NO_TIME * ctx.total_s)
+    if fixes and max(saved for _, saved in priced) <= _LEAST_GAIN * ctx.total_s:
+        beside = "It saves nothing yet, beside the operators that leave with it: mend those first."
+    elif priced and not fixes:
+        beside = "Its other forms cost more here, beside the operators that leave with it: mend those first."
+    else:
+        beside = ""
+    told = "\n".join(filter(None, ("; ".join(fix.title for fix in fixes), beside)))
     return Finding(
         message=leaves(ctx.analysis, group, len(nodes), nodes),
-        suggestion="; ".join(fix.title for fix in fixes) or dearer or _advice(ctx, nodes[0]),
+        suggestion=told or _advice(ctx, nodes[0]),
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         fixes=fixes,

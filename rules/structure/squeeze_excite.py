@@ -56,8 +56,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     if len(ranked) > 1:
         fixes += [_fix(stage, f"drop {_named(stage)}") for stage in ranked[:_PRICED_STAGES]]
     yield Finding(
-        message=f"{many}: {100 * max(gain, 0) / ctx.total_s:.0f} % of the time for "
-        f"{_percent(100 * macs * ctx.analysis.target.batch_factor / whole)} % of the MACs",
+        message=f"{many}: {_percent(100 * macs * ctx.analysis.target.batch_factor / whole)} % of the MACs, "
+        f"and {100 * max(gain, 0) / ctx.total_s:.0f} % less time without {'them' if len(gates) > 1 else 'it'}",
         suggestion=f"Drop the dearest first, {_named(ranked[0])}"
         + (f", then {_named(ranked[1])}" if len(ranked) > 1 else "")
         + "; keep the late ones as long as the budget allows.\nIt needs retraining.",

@@ -14,11 +14,13 @@ map and writes it once more, in an order that suits neither side, and on most NP
 Keep one dimension through many blocks: convolutional blocks in 4-D first, attention in 3-D last, with one change
 between (EfficientFormer); normalise over channels where they stand (a BatchNorm, or a LayerNorm over axis 1) instead of
 turning the map for it. The price is of the model with all of these transpositions gone: what remains of them after a
-redesign costs again. Runs that undo themselves are removed exactly.
+redesign costs again. Runs that undo themselves are removed exactly. Where the device runs one order of transposition
+alone (NNIE's Permute: (0,2,3,1)), channels last and first are that order between two views, exactly.
 
 ## Where it is silent
-On one change alone (ViT's patches to tokens), heads and windows within attention, channel shuffles, and where the
-transpositions cost less than is shown.
+On one change alone (ViT's patches to tokens), heads and windows within attention, channel shuffles, changes through
+more dims than the device holds (OPS003), and where the transpositions cost less than is shown. Transpositions that the
+device does not run are an error where they alone cut the network, or take 0.5 % of the latency or more, else an info.
 """
 
 from __future__ import annotations
@@ -26,14 +28,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Finding, Fix
-from onnxlint.patterns.moves import CROSSINGS, moves, unmoved
+from onnxlint.finding import Edit, Finding, Fix, Severity
+from onnxlint.gains import bearable
+from onnxlint.graph import Node
+from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, cuts_alone, leaves
+from onnxlint.patterns.layout_changes import LayoutChanges, layout_changes
+from onnxlint.patterns.moves import unmoved
+from onnxlint.patterns.rewrites import rewrites
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import size
 
 RULE = Rule(code="TRF002", name="dimension-churn", severity="warning")
 
-_LEAST = 2
 _WORDS = {
     "to-tokens": "maps to tokens",
     "to-map": "tokens to maps",
@@ -46,27 +52,56 @@ _WORDS = {
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all changes of dimension."""
-    found = [move for move in moves(ctx.graph) if move.kind in CROSSINGS]
-    if len(found) < _LEAST:
+    changes = layout_changes(ctx.graph, ctx.analysis.target.table)
+    found, leaving = changes.moves, changes.leaving
+    if not found:
         return
-    nodes = [node for move in found for node in move.nodes]
+    nodes = [node for move in found for node in (move.transposes if leaving else move.nodes)]
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     kinds = Counter(_WORDS[move.kind] for move in found)
     are_turned = 2 * sum(move.kind.startswith("to-channels") for move in found) > len(found)
-    what = "channels first and channels last" if are_turned else "maps and tokens"
+    what = f"changes between {'channels first and channels last' if are_turned else 'maps and tokens'}"
     advice = (
         "Keep one layout: normalise\nand project over axis 1, where the channels stand."
         if are_turned
         else "Keep one dimension:\n4-D blocks first, 3-D last, one change between."
     )
+    exact = _exact(ctx, leaving)
     yield Finding(
-        message=f"{len(found)} changes between {what}: {100 * ctx.share(nodes):.0f} % of the time",
-        suggestion=f"Their transpositions write {size(moved)}. {advice}",
+        message=_leaves(ctx, changes, what)
+        if leaving
+        else f"{len(found)} {what}: {100 * ctx.share(nodes):.0f} % of the time",
+        suggestion=("; ".join(fix.title for fix in exact) + " (exact).\n" if exact else "")
+        + f"Their transpositions write {size(moved)}. {advice}",
         nodes=tuple(node.key for node in nodes),
         places=len(found),
-        fixes=(Fix("no change of dimension between the blocks", "advice", tuple(unmoved(found))),),
-        details=tuple(f"{count}x {kind}" for kind, count in kinds.most_common()),
+        fixes=(*exact, Fix("no change of dimension between the blocks", "advice", tuple(unmoved(found)))),
+        severity=_severity(ctx, leaving) if leaving else None,
+        details=(*cost_of_leaving(ctx.analysis, leaving), *(f"{count}x {kind}" for kind, count in kinds.most_common())),
     )
+
+
+def _leaves(ctx: Context, changes: LayoutChanges, what: str) -> str:
+    keys = {node.key for node in changes.leaving}
+    many, out = len(changes.moves), sum(any(node.key in keys for node in move.transposes) for move in changes.moves)
+    told = what if out == many else f"{'one ' if out == 1 else ''}of {many} {what}"
+    return leaves(ctx.analysis, told, out, changes.leaving)
+
+
+def _severity(ctx: Context, leaving: tuple[Node, ...]) -> Severity:
+    """An error where they alone cut the network, or take a share that shows."""
+    is_small = bool(ctx.device.host) and ctx.share(leaving) < LEAST_SHARE and not cuts_alone(ctx.analysis, leaving)
+    return "info" if is_small else "error"
+
+
+def _exact(ctx: Context, leaving: tuple[Node, ...]) -> tuple[Fix, ...]:
+    """The transpositions in a form that the device runs, where there is one."""
+    found: dict[str, list[Edit]] = {}
+    for node in leaving:
+        for rewrite in rewrites(ctx.graph, node):
+            found.setdefault(rewrite.title, []).extend(rewrite.edits)
+    fixes = (Fix(title, "exact", tuple(edits)) for title, edits in found.items() if ctx.runs(edits))
+    return bearable(ctx.analysis, fixes)
 
 
 _CHURN = """churn (float[1,96,56,56] x) => (float[1,96,56,56] y)
@@ -86,4 +121,9 @@ VALID = [
         y = Transpose <perm = [0,2,1]> (r)
     }"""),
 ]
-INVALID = [Invalid(_CHURN, device="t4", places=2), Invalid(_CHURN, device="cortex-a76", places=2)]
+INVALID = [
+    Invalid(_CHURN, device="t4", places=2),
+    Invalid(_CHURN, device="cortex-a76", places=2),
+    Invalid(_CHURN, device="x3", places=2, severity="error"),
+    Invalid(_CHURN, device="hi3519", places=2, severity="error"),
+]

@@ -26,8 +26,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Reconnect, Remove
 from onnxlint.gains import bearable
-from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
-from onnxlint.patterns.placement import cause
+from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, cuts_alone, leaves
 from onnxlint.patterns.rewrites import rewrites
 from onnxlint.patterns.spelled_norms import Normalization, is_of_images, leaving_norms, normalizations
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -74,15 +73,11 @@ def _unfolded(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
 def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
     """An error where they alone cut the network, or take a share that shows."""
     nodes = [node for one in found for node in one.nodes]
-    level, table = ctx.analysis.placement.level, ctx.analysis.target.table
-    own = {node.key for node in nodes}
-    others = [node for node in ctx.graph.compute_nodes if node.key not in own]
-    shared = {level[node.key] for node in others if cause(ctx.graph, table, node, ctx.support(node))}
-    is_alone = bool({level[node.key] for node in nodes if node.key in ctx.analysis.placement.on_host} - shared)
     told = [rewrite for node in nodes if node.op_type.endswith(_NORM) for rewrite in rewrites(ctx.graph, node)]
     exact = tuple(edit for rewrite in told for edit in rewrite.edits)
     spelled = [Fix(told[0].title, told[0].safety, exact)] if exact and ctx.runs(exact) else []
     fixes = bearable(ctx.analysis, spelled)
+    is_small = bool(ctx.device.host) and ctx.share(nodes) < LEAST_SHARE and not cuts_alone(ctx.analysis, nodes)
     return Finding(
         message=leaves(ctx.analysis, _kinds(found), len(found), nodes),
         suggestion="".join(f"Exact: {fix.title}.\n" for fix in fixes)
@@ -90,7 +85,7 @@ def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(*fixes, _folding(found)),
-        severity="error" if is_alone or not ctx.device.host or ctx.share(nodes) >= LEAST_SHARE else "info",
+        severity="info" if is_small else "error",
         details=tuple(cost_of_leaving(ctx.analysis, nodes)),
     )
 

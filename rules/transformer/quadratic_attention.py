@@ -16,7 +16,8 @@ tokens. It needs retraining.
 
 ## Where it is silent
 On networks without images; on keys that are pooled already; on windows (Swin, Twins), whose scores grow with the map
-and not with its square; where the attention costs less than is shown, or pooling would cost more than it saves.
+and not with its square; where the attention costs less than is shown (without a price, below 5 % of the latency), or
+pooling would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _POOL = 4
 _MANY = 2
 """Keys for each channel of a head from which the scores outweigh queries and keys together."""
 _LEAST_SHARE = 0.02
+_LEAST_UNPRICED = 0.05
+"""The part of the latency from which attention is told of though its form with pooled keys can't be priced."""
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -55,7 +58,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         return
     edits = tuple(edit for one in found for edit in _pooled(ctx, one))
     fix = Fix(f"keys and values pooled by {_POOL} in {plural(len(found), 'place')}", "lossy", edits)
-    if edits and gain(ctx.analysis, fix) <= 0:
+    if gain(ctx.analysis, fix) <= 0 if edits else ctx.share(nodes) < _LEAST_UNPRICED:
         return
     largest = max(found, key=lambda one: one.scores)
     shapes = Counter(f"{one.batch} x {one.queries} x {one.keys} scores, {one.width} channels" for one in found)

@@ -1,0 +1,34 @@
+"""Changes between feature maps and tokens, and between channels first and last, with those that leave the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.moves import CROSSINGS, Move, moves
+from onnxlint.patterns.placement import cause
+from onnxlint.support import SupportTable
+
+_LEAST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutChanges:
+    """Two changes or more, and their transpositions that the device does not run."""
+
+    moves: tuple[Move, ...] = ()
+    leaving: tuple[Node, ...] = ()
+
+
+def layout_changes(graph: Graph, table: SupportTable) -> LayoutChanges:
+    """All of them but those through more dims than the device holds; none where there is but one."""
+    found: list[Move] = []
+    leaving: list[Node] = []
+    for move in moves(graph):
+        if move.kind not in CROSSINGS:
+            continue
+        causes = {node.key: cause(graph, table, node, table.of(graph, node)) for node in move.transposes}
+        if "rank" not in causes.values():
+            found.append(move)
+            leaving += [node for node in move.transposes if causes[node.key] == "operator"]
+    return LayoutChanges(tuple(found), tuple(leaving)) if len(found) >= _LEAST else LayoutChanges()
