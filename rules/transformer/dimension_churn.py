@@ -60,7 +60,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
     kinds = Counter(_WORDS[move.kind] for move in found)
     are_turned = 2 * sum(move.kind.startswith("to-channels") for move in found) > len(found)
-    what = f"changes between {'channels first and channels last' if are_turned else 'maps and tokens'}"
+    what = f"changes between {'channels first and last' if are_turned else 'maps and tokens'}"
     advice = (
         "Keep one layout: normalise\nand project over axis 1, where the channels stand."
         if are_turned
