@@ -5,8 +5,10 @@ profile's CSV (`--ways structure roofline` asks for those, `--ways device rule m
 must end by itself within ten seconds of processor time and 1 GB, with an exit code of 0, 1 or 2 as the case expects,
 without a traceback, and print nothing that a terminal, a CI log or a spreadsheet obeys.
 
-By default processes are forked from this one; `--spawn` starts a new interpreter each, `--strace` does so under strace
-and fails on every file opened outside the folder, the interpreter and the package.
+By default processes are forked from this one; `--spawn` starts a new interpreter each. `--strace` watches them and fails
+on every file outside the folder that is opened, looked up, run or connected to: by what the descriptor leads to where the
+system says so, links and relative paths resolved. Its report lists what was allowed: what the interpreter and the package
+hold, what the runtime asks of the system, and what stands on the command line.
 """
 
 # ruff: noqa: E501, SIM115
@@ -21,6 +23,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -58,8 +61,29 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202
 COMMAND = re.compile(
     r"##[a-z]*\[|(^|\s)::(error|warning|notice|debug|group|add-|set-|save-|stop-)[^\n]*::", re.IGNORECASE
 )
-READABLE = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(TESTS.parent), "/usr/", "/lib", "/etc/ld.so", "/sys/", "/proc/self/",
-            "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/etc/localtime", "/dev/null", "/dev/urandom", "/proc/sys/")  # fmt: skip
+# what the interpreter and the runtime read of the system
+READABLE = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(TESTS.parent), *dict.fromkeys(sys.path), "/usr/", "/lib", "/etc/ld.so",
+            "/sys/devices/system/", "/sys/fs/cgroup", "/proc/self/", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/etc/localtime",
+            "/dev/null", "/dev/urandom", "/proc/sys/", "/etc/ssl/openssl.cnf", "/etc/locale.alias")  # fmt: skip
+_NETWORK = ("connect", "bind", "listen", "accept", "sendto", "sendmsg", "execve", "execveat")
+_LOOKS = (
+    "stat",
+    "lstat",
+    "newfstatat",
+    "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "statfs",
+    "getcwd",
+    "chdir",
+)
+ALLOWED: Counter[str] = Counter()
+_CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
+_AT = re.compile(r'(?:AT_FDCWD(?:<((?:[^<>])*)>)?|\d+<((?:[^<>])*)>)?,? ?"((?:[^"\\]|\\.)*)"')
+_LED_TO = re.compile(r"= \d+<([^<>]*)>$")
 
 
 @dataclass(frozen=True)
@@ -110,13 +134,16 @@ def run(
     """Run the command line in a process of its own, in the folder, `before` first."""
     trace = folder.parent / "trace"
     command = [sys.executable, "-m", "onnxlint", *words]
-    if strace:
-        command = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(trace), *command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
+        held, release = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(words, folder, out.fileno(), err.fileno(), command if spawn or strace else None, before)
+            os.close(release)
+            _child(words, folder, (out.fileno(), err.fileno()), command if spawn else None, before, held)
+        os.close(held)
+        watcher = _watch(child, trace) if strace else None
+        os.close(release)
         while True:
             ended, status, usage = os.wait4(child, os.WNOHANG)
             if ended:
@@ -129,6 +156,8 @@ def run(
         wall = time.monotonic() - start
         out.seek(0)
         err.seek(0)
+        if watcher is not None:
+            watcher.wait()
         opened = tuple(_opened(trace, folder, words)) if strace else ()
         used = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
@@ -138,10 +167,10 @@ def run(
 def _child(
     words: Sequence[str],
     folder: Path,
-    out: int,
-    err: int,
+    streams: tuple[int, int],
     command: Sequence[str] | None,
     before: Callable[[], None] | None,
+    held: int,
 ) -> None:
     code = 70
     try:
@@ -149,11 +178,13 @@ def _child(
         os.chdir(folder)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
+        for number, stream in enumerate(streams, 1):
+            os.dup2(stream, number)
         os.environ.pop("ONNXLINT_DEBUG", None)
         if before is not None:
             before()
+        os.read(held, 1)  # until it is watched, if it is to be
+        os.close(held)
         if command is not None:
             os.execvp(command[0], command)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
@@ -171,17 +202,66 @@ def _child(
         os._exit(code)
 
 
+def _watch(child: int, trace: Path) -> subprocess.Popen[bytes]:
+    """Strace on a process that waits, with all that it will start."""
+    asked = ["-f", "-qq", "-y", "-s", "5000", "-e", "trace=%file,%network", "-o", str(trace), "-p", str(child)]
+    watcher = subprocess.Popen(["strace", *asked])
+    while "TracerPid:\t0\n" in Path(f"/proc/{child}/status").read_text():
+        time.sleep(0.001)
+    return watcher
+
+
 def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
-    """The files opened that are neither of Python, nor in the folder, nor named on the command line."""
-    found = []
-    for match in re.finditer(
-        r'open(?:at|at2)?\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)*)".*', trace.read_text(errors="replace")
-    ):
-        path = os.path.normpath(match[1]) if match[1].startswith("/") else ""
-        if path and not path.startswith((*READABLE, str(folder), tempfile.gettempdir() + "/")) and path not in words:
-            found += [] if re.match(r"/proc/\d+/", path) or " ENOENT " in match[0] else [path]
+    """The files that were asked for and are neither the system's, nor in the folder, nor named on the command line."""
+    named = {place for word in words for place in (os.path.normpath(folder / word), os.path.realpath(folder / word))}
+    own = os.path.realpath(folder)
+    above = {str(parent) for parent in Path(own).parents}
+    found, scratch = [], os.path.join(tempfile.gettempdir(), "onnxlint")
+    for line in trace.read_text(errors="replace").splitlines():
+        call = _CALL.match(line)
+        if call is None:
+            continue
+        path = _path_of(call[3], own)
+        reads = call[2] not in _LOOKS
+        if call[2] in _NETWORK:
+            if call[2] == "execve" and path == sys.executable:  # started by `--spawn`
+                continue
+            found.append(f"{call[2]} {call[3][:80]}")
+        elif path is None or path == own or path.startswith((own + "/", scratch)):
+            continue
+        elif path in named or any(place.startswith(path + "/") for place in named if not reads):
+            ALLOWED["named on the command line"] += 1
+        elif path.startswith(READABLE) or re.match(r"/proc/\d+/", path):
+            ALLOWED[_place(path)] += 1
+        elif not reads and (path in above or " ENOENT " in line):
+            ALLOWED["looked up: folders above, absent files"] += 1
+        else:
+            found.append(f"{call[2]} {path}")
     trace.unlink(missing_ok=True)
     return found
+
+
+def _path_of(arguments: str, folder: str) -> str | None:
+    """Where a call leads: what its descriptor is, or its path from where it starts."""
+    if led := _LED_TO.search(arguments):
+        return led[1] if led[1].startswith("/") else None
+    at = _AT.match(arguments)
+    if at is None or not at[3]:  # a descriptor that is open
+        return None
+    path = at[3].encode("latin-1", "replace").decode("unicode_escape", "replace")
+    return os.path.normpath(os.path.join(at[1] or at[2] or folder, path))
+
+
+def _place(path: str) -> str:
+    """What of the system a path is, for the list of what was allowed."""
+    for prefix, place in (
+        (str(TESTS.parent), "the package"),
+        (sys.prefix, "the interpreter's packages"),
+        (sys.base_prefix, "the interpreter"),
+    ):
+        if path.startswith(prefix):
+            return place
+    return re.sub(r"\d+", "N", path) if path.startswith(("/proc", "/sys", "/dev", "/etc")) else path.split("/")[1]
 
 
 def problems_of(case: Case, way: str, ended: Ended) -> list[str]:
@@ -314,7 +394,8 @@ def main() -> None:
                         )
                     except Exception as error:
                         problems, seconds, peak = [f"the harness failed: {type(error).__name__}: {error}"], 0.0, 0
-                    line = json.dumps([case.name, case.expected, problems, seconds, peak]) + "\n"
+                    line = json.dumps([case.name, case.expected, problems, seconds, peak, ALLOWED]) + "\n"
+                    ALLOWED.clear()
                     with open(results.name, "a") as file:
                         file.write(line)
                     for problem in problems:
@@ -337,6 +418,11 @@ def report(rows: list[list[object]]) -> None:
         longest, peak = max(float(row[3]) for row in own), max(int(row[4]) for row in own)
         passed = sum(not row[2] for row in own)
         print(f"{group or 'all':12}{len(own):7}{passed:8}{longest:8.1f} s{peak >> 20:6} MiB")
+    allowed: Counter[str] = sum((Counter(row[5]) for row in rows), Counter())  # type: ignore[arg-type]
+    if allowed:
+        print("asked for outside of the folder and allowed:")
+        for place, count in allowed.most_common():
+            print(f"{count:9}  {place!a}")
 
 
 if __name__ == "__main__":
