@@ -32,8 +32,11 @@ STDIN = "-"
 _LFS_POINTER = b"version https://git-lfs"
 _FIRST_IR_WITH_OPSETS = 3
 _CHECKED_BYTES = 8 << 20
-_PIECES_TRUSTED = 64
+_TRUSTED_MB = 64
 """MiB of a stream that are read before its beginning is looked at."""
+MAX_STREAM_MB = 2_048
+"""A stream is held in memory; no runtime reads a larger model in one piece, which is all that a stream may be."""
+_RAISE, _LARGER = "raise --max-file-mb", "no model in one piece may have more: name the file"
 
 
 class LoadError(Exception):
@@ -54,7 +57,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
     identity: tuple[int, ...] | None = None
     sha256: str | None = None
     problems: tuple[str, ...] = ()
-    data: bytes | None = None
+    data: bytes | bytearray | None = None
 
 
 def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
@@ -81,20 +84,22 @@ def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedMode
 
 
 def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
-    """Read a whole ONNX model from a stream of at most `max_file_mb` MiB; raises LoadError."""
+    """Read a whole ONNX model from a stream of at most `max_file_mb` and MAX_STREAM_MB MiB; raises LoadError."""
     import hashlib
 
-    pieces: list[bytes] = []
-    room = max_file_mb * 2**20
+    data, digest, trusted = bytearray(), hashlib.sha256(), False
+    most_mb = min(max_file_mb, MAX_STREAM_MB)
     try:
-        while piece := stream.read(min(1 << 20, room + 1)):
-            pieces.append(piece)
-            room -= len(piece)
-            if len(pieces) == _PIECES_TRUSTED and not _may_begin(pieces[0]):  # it may have no end
-                raise LoadError(_not_a_model(pieces[0]))
-            if room < 0:
-                raise LoadError(f"has more than {max_file_mb} MiB (raise --max-file-mb)")
-        data = b"".join(pieces)
+        while piece := stream.read(min(1 << 20, (most_mb << 20) - len(data) + 1)):
+            data += piece
+            digest.update(piece)
+            if not trusted and len(data) >= _TRUSTED_MB << 20:  # it may have no end
+                head = bytes(data[:512])
+                if not _may_begin(head):
+                    raise LoadError(_not_a_model(head))
+                trusted = True
+            if len(data) > most_mb << 20:
+                raise LoadError(f"has more than {most_mb} MiB ({_LARGER if most_mb < max_file_mb else _RAISE})")
     except OSError as error:
         raise LoadError(f"can't be read: {error.strerror or error}") from None
     except MemoryError:
@@ -102,10 +107,11 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
     if not data:
         raise LoadError("is empty (0 bytes)")
     proto = _parse(memoryview(data))
-    digest = hashlib.sha256(data).hexdigest()
     said = external_data(proto, None)
     notes = (*_opset_notes(proto), *said.notes)
-    return LoadedModel(STDIN, len(data), proto, notes, sha256=digest, problems=tuple(said.problems), data=data)
+    return LoadedModel(
+        STDIN, len(data), proto, notes, sha256=digest.hexdigest(), problems=tuple(said.problems), data=data
+    )
 
 
 def _why_not_opened(error: OSError | ValueError) -> str:

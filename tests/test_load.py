@@ -271,6 +271,14 @@ def test_streams_without_an_end_that_are_no_models(piece: bytes) -> None:
     assert endless.read_mb <= 64
 
 
+def test_a_stream_without_an_end_that_begins_like_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = io.BytesIO(b"\x08\x08\x3a\xff\xff\xff\xff\x0f" + bytes(4 << 20))
+    monkeypatch.setattr("onnxlint.load.MAX_STREAM_MB", 3)
+    with pytest.raises(LoadError, match=r"more than 3 MiB \(no model in one piece"):
+        load_stream(begun)
+    assert begun.tell() <= (3 << 20) + 1
+
+
 def test_a_stream_larger_than_the_memory() -> None:
     class Full(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:

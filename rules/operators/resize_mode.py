@@ -85,7 +85,8 @@ def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
     scales = next((limit.integer_scales for limit in conditions if limit.integer_scales), None)
     modes = next((limit.modes for limit in conditions if limit.modes), None)
     before, after = ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0])
-    if before.is_known and after.is_known and any(b % a for a, b in zip(before.dims, after.dims, strict=False) if a):
+    images = before.is_known and after.is_known and len(before.dims) == len(after.dims) > 2
+    if images and any(b % a for a, b in zip(before.dims, after.dims, strict=True) if a):
         sizes = [f"{one.dims[-2]}x{one.dims[-1]}" for one in (before, after)]
         lines.insert(0, f"{sizes[0]} to {sizes[1]} is no whole factor: choose an input size that needs no resizing.")
     elif not lines and modes:
