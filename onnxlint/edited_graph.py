@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from onnxlint.graph import Graph, Node, dequantizes
-from onnxlint.ordering import CycleError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,8 +42,7 @@ class EditedGraph(Graph):
     @cached_property
     def recast(self) -> frozenset[str]:
         """The values that have another type than in `base`, or are constant here or there alone."""
-        now, before = self._constants, self.base._constants
-        return self.retyped if now is before else self.retyped | (now ^ before)
+        return self.retyped.union(*self._constants_lost_and_found)
 
     @cached_property
     def touched(self) -> frozenset[str]:
@@ -68,7 +65,7 @@ class EditedGraph(Graph):
     @cached_property
     def position(self) -> dict[str, int]:
         """Node key → place in execution order."""
-        return self.base.position if self.has_same_nodes else {node.key: i for i, node in enumerate(self.nodes)}
+        return self.base.position if self.has_same_nodes else super().position
 
     @cached_property
     def compute_nodes(self) -> tuple[Node, ...]:
@@ -78,6 +75,10 @@ class EditedGraph(Graph):
     @cached_property
     def _reread(self) -> frozenset[str]:
         return frozenset(self.reread)
+
+    def is_left_alone(self, name: str) -> bool:
+        """The value is read by the nodes that read it in `base`, and is an output if it was one there."""
+        return name not in self._reread and (name in self.is_output) == (name in self.base.is_output)
 
     def touching(self, name: str) -> Iterator[Node]:
         """What writes the value and what reads it, here or in `base`."""
@@ -167,79 +168,17 @@ class EditedGraph(Graph):
         return any(dequantizes(node) for node in (self.nodes if self.base.has_dequantized else self.new))
 
     @cached_property
+    def _constants_lost_and_found(self) -> tuple[set[str], set[str]]:
+        """The values that are constant in `base` alone, and those that are so here alone."""
+        before = self.base._constants
+        lost = {name for node in self.gone if node.role != "compute" for name in node.outputs}
+        found = {name for node in self.new if node.role != "compute" for name in node.outputs}
+        if self.weights is not self.base.weights:
+            found |= self.weights - self.base.weights
+        return lost - found - self.weights, found - before
+
+    @cached_property
     def _constants(self) -> frozenset[str]:
-        before, gone = self.base._constants, [node for node in self.gone if node.role != "compute"]
-        if not gone and self.weights is self.base.weights:
-            return before
-        lost = {name for node in gone for name in node.outputs}
-        made = {name for node in self.new if node.role != "compute" for name in node.outputs}
-        return (before - lost) | made | self.weights
-
-
-def in_order(
-    nodes: Sequence[Node], late: Collection[int], writer: Callable[[str], int]
-) -> tuple[list[Node], list[Node]]:
-    """The nodes so that each comes behind what it reads, the first ones first, and which of them had to wait.
-
-    `late` are the positions of all nodes that stand before what they read, `writer` gives that of the node which writes
-    a value, or -1. Raises CycleError.
-    """
-    done: list[Node] = []
-    waits: dict[str, list[int]] = {}
-    missing: dict[int, int] = {}
-    moved: list[Node] = []
-    withheld: set[str] = set()
-    index = 0
-    for wanting in (*sorted(late), len(nodes)):
-        while missing and index < wanting:
-            node = nodes[index]
-            if withheld.isdisjoint(node.inputs if not node.bodies else node.reads):
-                done.append(node)
-                if not waits.keys().isdisjoint(node.outputs):
-                    done += _released(nodes, node, waits, missing, withheld)
-            else:
-                moved.append(node)
-                _wait(node, index, waits, missing, withheld, [n for n in node.reads if n in withheld])
-            index += 1
-        if index < wanting:
-            done += nodes[index:wanting]
-            index = wanting
-        if index < len(nodes):
-            node = nodes[index]
-            moved.append(node)
-            wanted = [name for name in node.reads if name in withheld or writer(name) >= index]
-            _wait(node, index, waits, missing, withheld, wanted)
-            index += 1
-    if missing:
-        raise CycleError(min(missing))
-    return done, moved
-
-
-def _wait(
-    node: Node, index: int, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str], wanted: list[str]
-) -> None:
-    """Let the node wait for the wanted values, and what reads its own for it."""
-    missing[index] = len(wanted)
-    for name in wanted:
-        waits.setdefault(name, []).append(index)
-    withheld.update(node.outputs)
-    withheld.discard("")
-
-
-def _released(
-    nodes: Sequence[Node], first: Node, waits: dict[str, list[int]], missing: dict[int, int], withheld: set[str]
-) -> Iterator[Node]:
-    """What has waited for nothing but the first node, or for what is released by it, the first ones first."""
-    node, ready = first, list[int]()
-    while True:
-        withheld.difference_update(node.outputs)
-        for name in node.outputs:
-            for index in waits.pop(name, ()):
-                missing[index] -= 1
-                if not missing[index]:
-                    del missing[index]
-                    heapq.heappush(ready, index)
-        if not ready:
-            return
-        node = nodes[heapq.heappop(ready)]
-        yield node
+        lost, found = self._constants_lost_and_found
+        before = self.base._constants
+        return before.difference(lost).union(found) if lost or found else before

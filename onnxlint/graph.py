@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -56,8 +57,9 @@ class Node(msgspec.Struct, frozen=True, eq=False):
     def reads(self) -> tuple[str, ...]:
         """The values that the node, or a body of it, reads, each once."""
         own = dict.fromkeys(self.inputs)
-        for body in self.bodies.values():
-            own |= dict.fromkeys(body.captured)
+        if self.bodies:
+            for body in self.bodies.values():
+                own |= dict.fromkeys(body.captured)
         own.pop("", None)
         return tuple(own)
 
@@ -69,6 +71,9 @@ class Node(msgspec.Struct, frozen=True, eq=False):
         """An attribute's integers; None where there is none, or it holds anything else."""
         found = self.attr(name, ())
         return [*found] if found and all(isinstance(one, int) for one in found) else None
+
+
+_key = attrgetter("key")
 
 
 def dequantizes(node: Node) -> bool:
@@ -122,7 +127,7 @@ class Graph:
     @cached_property
     def position(self) -> dict[str, int]:
         """Node key → place in execution order."""
-        return {node.key: index for index, node in enumerate(self.nodes)}
+        return dict(zip(map(_key, self.nodes), range(len(self.nodes)), strict=True))
 
     @cached_property
     def is_output(self) -> frozenset[str]:

@@ -53,7 +53,7 @@ class Regrouping(Grouping):
                 self.looked_ahead.pop(node.key, None)
                 self.residuals.pop(node.key, None)
                 kernel = self.kernel_from(node)
-                self.take(kernel)
+                self.take(kernel, self.unchanged(kernel))
                 self.compare(kernel)
 
     def take_over(self, source: int) -> None:
@@ -124,6 +124,20 @@ class Regrouping(Grouping):
         names = named.union(*(node.outputs for node in nodes))
         self.suspect(node.key for node in nodes)
         self.suspect(node.key for name in names for node in self.edited.around(name))
+
+    def unchanged(self, kernel: Kernel) -> int:
+        """The index that the kernel had if it has the nodes it had, and they read and leave what they did; else -1."""
+        graph, source = self.edited, self.before.first.get(kernel.main.key, -1)
+        if source < 0:
+            return -1
+        other = self.before.kernels[source]
+        same = (
+            kernel.nodes == other.nodes
+            and (kernel.group, kernel.on_host, kernel.is_free) == (other.group, other.on_host, other.is_free)
+            and all(node.key not in graph.touched for node in kernel.nodes)
+            and all(graph.is_left_alone(name) for node in kernel.nodes for name in node.outputs)
+        )
+        return source if same else -1
 
     def is_as_before(self, kernel: Kernel, other: Kernel) -> bool:
         """The two have nodes of the same keys, and tell the same to the kernels behind them."""

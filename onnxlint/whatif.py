@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis
-from onnxlint.edited_graph import EditedGraph, in_order
+from onnxlint.edited_graph import EditedGraph
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Reorder
 from onnxlint.graph import Graph, Node
 from onnxlint.latency import Seconds
 from onnxlint.ordering import CycleError
+from onnxlint.places import Places
 from onnxlint.tensor import TensorType
 from onnxlint.values import KnownAttributes
 
@@ -55,7 +55,7 @@ class _Change:
         self.types: dict[str, TensorType] = {}
         self.types_alike: dict[TensorType, TensorType] = {}
         self.weights: set[str] = set()
-        self.position: Mapping[str, int] = before.position
+        self.order: Mapping[str, int] | None = None
 
     def add(self, edit: Edit) -> None:
         """Take one more edit; raises EditError."""
@@ -73,7 +73,7 @@ class _Change:
                 if is_weight:
                     self.weights.add(value)
             case Reorder(keys):
-                self.position = dict.fromkeys(self.before.position, -1) | {key: at for at, key in enumerate(keys)}
+                self.order = dict.fromkeys(self.before.position, -1) | {key: at for at, key in enumerate(keys)}
 
     def _shared(self, value: str, known: TensorType) -> TensorType:
         """The type as the graph holds it: one object for all that are equal, so that nodes alike are seen to be so."""
@@ -83,13 +83,13 @@ class _Change:
     def graph(self) -> EditedGraph:
         """The graph with the new nodes in the place of the first removed one; raises EditError."""
         before = self.before
-        if not (self.removed or self.inserted or self.renamed or self.position is not before.position):
+        if not (self.removed or self.inserted or self.renamed or self.order is not None):
             return self._edited(before.nodes, before.outputs)
         version = next((node.version for node in before.nodes if node.domain == ""), 17)
         made = _new_nodes(self.inserted, version)
         rewired = self.rewired()
         try:
-            nodes, moved = in_order(*self.in_place(made, rewired))
+            nodes, moved = Places(before, self.removed, made, rewired, self.order).ordered()
         except CycleError:
             raise EditError("the edits close a cycle") from None
         outputs = tuple(_final(self.renamed, name) for name in before.outputs) if self.renamed else before.outputs
@@ -98,7 +98,7 @@ class _Change:
             outputs,
             gone=tuple(before.node(key) for key in (*self.removed, *rewired)),
             new=(*made, *rewired.values()),
-            moved=tuple(moved) if self.position is before.position else before.nodes,
+            moved=tuple(moved) if self.order is None else before.nodes,
         )
 
     def _edited(
@@ -130,32 +130,6 @@ class _Change:
         readers = {node.key: node for name in self.renamed for node in self.before.consumers(name)}
         changed = {key: _rewired(node, self.renamed) for key, node in readers.items() if key not in self.removed}
         return {key: node for key, node in changed.items() if node is not readers[key]}
-
-    def in_place(
-        self, made: list[Node], rewired: Mapping[str, Node]
-    ) -> tuple[list[Node], set[int], Callable[[str], int]]:
-        """The nodes in their places, the positions of those that stand there before what they read, and who writes."""
-        before, position = self.before, self.position
-        at = min((position[key] for key in self.removed), default=0)
-        nodes = [rewired.get(node.key, node) for node in before.nodes] if rewired else [*before.nodes]
-        if position is not before.position:
-            nodes.sort(key=lambda node: position[node.key])
-        first = bisect_left(nodes, at, key=lambda node: position[node.key])
-        nodes[first:] = [*made, *(node for node in nodes[first:] if node.key not in self.removed)]
-        place = {node.key: index for index, node in enumerate(nodes)}
-        suspects = {new.key for new in made} | rewired.keys()
-        suspects |= {node.key for new in made for name in new.outputs for node in before.consumers(name)}
-        if position is not before.position:
-            suspects = set(place)
-        own = {name: node.key for node in made for name in node.outputs if name}
-
-        def writer(name: str) -> int:
-            node = before.producer(name)
-            return place.get(own.get(name, node.key if node is not None else ""), -1)
-
-        places = [place[key] for key in suspects if key in place]
-        late = {index for index in places if any(writer(name) >= index for name in nodes[index].reads)}
-        return nodes, late, writer
 
 
 def saving(before: Analysis, edits: Iterable[Edit]) -> Seconds:

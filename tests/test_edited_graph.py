@@ -7,11 +7,12 @@ from zoo import build
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
-from onnxlint.edited_graph import EditedGraph, in_order
+from onnxlint.edited_graph import EditedGraph
 from onnxlint.engine import read_model
 from onnxlint.finding import Edit, Reorder
 from onnxlint.graph import Graph, Node
 from onnxlint.ordering import CycleError, execution_order
+from onnxlint.places import in_order
 from onnxlint.registry import installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
@@ -63,13 +64,17 @@ def test_nodes_out_of_order_are_put_where_a_sort_puts_them(reads: list[set[int]]
     nodes = [node(index, read) for index, read in enumerate(reads)]
     places = {node.key: index for index, node in enumerate(nodes)}
     late = {index for index, read in enumerate(reads) if max(read, default=-1) >= index}
+
+    def readers(name: str) -> list[int]:
+        return [index for index, read in enumerate(reads) if places[name] in read]
+
     try:
         wanted = [nodes[index] for index in execution_order(reads)]
     except CycleError:
         with pytest.raises(CycleError):
-            in_order(nodes, late, places.__getitem__)
+            in_order(nodes, late, places.__getitem__, readers)
         return
-    assert in_order(nodes, late, places.__getitem__)[0] == wanted
+    assert in_order(nodes, late, places.__getitem__, readers)[0] == wanted
 
 
 def test_what_is_left_alone_is_the_same_object() -> None:
