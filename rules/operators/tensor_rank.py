@@ -15,9 +15,9 @@ Packed queries, keys and values have an exact 4-D form: split the last axis [N, 
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of [N, H/w, w, W/w, w,
 C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two. Attention in windows
 behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed (SKNet) are sums of the
-maps. LRN that an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where
-the device runs every operator that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for
-them.
+maps. A Conv whose kernel is 1 along one of three spatial dims is one over two, that dim counted in the batch. LRN that
+an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs
+every operator that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
 It is an error where too many dims alone cut the network, or the finding takes 0.5 % of the latency or more, else an
 info. Silent on devices without a limit, and where the operator does not run there at any rank.
 """
@@ -33,6 +33,7 @@ from onnxlint.gains import bearable
 from onnxlint.graph import Graph, Node
 from onnxlint.partitions import LEAST_SHARE, cuts_alone
 from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.flat_convolutions import flat_convolutions
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
 from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
@@ -46,7 +47,7 @@ RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for the packed heads, one for LRN spelled out, one for windows, one for everything else."""
+    """One finding for the packed heads, one for LRN spelled out, one for windows and the like, one for the rest."""
     table, limit, name = ctx.analysis.target.table, ctx.device.operators.max_rank, ctx.device.name
     high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
     if not high or limit is None:
@@ -134,6 +135,22 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"maps stacked in 5-D and summed in {_places(len(stacks))}: {name} holds at most {limit}-D",
             f"Add the {stacks[0].maps} maps, each times its gate, instead of stacking them. Exact: no retraining.",
             Fix(f"the maps added instead of stacked: {limit}-D in {_places(len(stacks))}", "exact", edits),
+        )
+    flat = [found for found in flat_convolutions(ctx.graph) if any(node.key in high for node in found.nodes)]
+    if flat:
+        nodes = [high.pop(node.key) for found in flat for node in found.nodes if node.key in high]
+        edits = tuple(edit for found in flat for edit in found.edits)
+        one = flat[0]
+        by = f"with {one.size} times the batch" if one.size else "behind a view that joins two axes"
+        yield _finding(
+            ctx,
+            is_alone,
+            nodes,
+            len(flat),
+            f"Conv over three dims, with a kernel of 1 along one, in {_places(len(flat))}: "
+            f"{name} holds at most {limit}-D",
+            f"The {_x(one.kernel)} kernel is one of {_x(one.flat)} {by}.\nExact: no retraining.",
+            Fix(f"Conv over two dims: {limit}-D in {_places(len(flat))}", "exact", edits),
         )
     if high:
         nodes = list(high.values())
