@@ -76,7 +76,8 @@ class Context:
     def runs(self, edits: Iterable[Edit]) -> bool:
         """The edits fit the graph, and every operator that they introduce runs on the device.
 
-        That the toolchain reads no opset that has the operator is as good as its not running.
+        That the toolchain reads no opset that has the operator is as good as its not running. One that the device lacks
+        in any form, and that wrote the same value before, is none that they introduce.
         """
         edits = tuple(edits)
         newest = self.device.toolchain.opsets
@@ -92,7 +93,12 @@ class Context:
             return False
         table = self.analysis.target.table
         new = (after.node(edit.outputs[0]) for edit in edits if isinstance(edit, Insert))
-        return all(table.of(after, node).status == "supported" for node in new)
+        return all(table.of(after, node).status == "supported" or self._lacked(node) for node in new)
+
+    def _lacked(self, node: Node) -> bool:
+        before = self.graph.producer(node.outputs[0])
+        is_same = before is not None and (before.op_type, before.domain) == (node.op_type, node.domain)
+        return is_same and self.analysis.target.table.by_name(node) == "unsupported"
 
     def seconds(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
         """Mean seconds of the kernels that these nodes are part of."""

@@ -68,6 +68,12 @@ def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) ->
             perm = [axis - 1 for axis in node.ints("perm") or ()][1:]
             yield Remove(node.key)
             yield Insert("Transpose", node.inputs, node.outputs, (("perm", perm),))
+        if node.op_type == "Tile":
+            repeats = f"{name}/repeats"
+            yield Remove(node.key)
+            yield Declare(repeats, TensorType(INT64, (len(known.dims) - 1,)), is_weight=True)
+            yield Insert("Tile", (node.inputs[0], repeats), node.outputs)
+            continue
         if node.op_type in _REDUCTIONS:
             continue
         for constant in (one for one in node.inputs if one and graph.is_constant(one)):
@@ -152,6 +158,9 @@ def _leaves_first(graph: Graph, node: Node) -> bool:
         return reduced_axes(graph, node) == [1] and not node.attr("keepdims", 1)
     if node.op_type == "Transpose":
         return (node.ints("perm") or [1])[0] == 0
+    if node.op_type == "Tile":
+        repeats = graph.values.get(node.inputs[1])
+        return repeats is not None and repeats.size == rank and int(repeats.reshape(-1)[0]) == 1
     if node.op_type == "Softmax":
         return int(node.attr("axis", -1)) % rank == rank - 1 if rank else False
     constants = [graph.type_of(name) for name in node.inputs if name and graph.is_constant(name)]

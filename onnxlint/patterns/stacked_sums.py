@@ -30,28 +30,35 @@ def stacked_sums(graph: Graph) -> Iterator[StackedSum]:
 
 def sum_of_stack(graph: Graph, node: Node) -> tuple[Edit, ...]:
     """A sum over stacked maps as a sum of the maps, the stack left alone; nothing where it is none."""
-    concat = graph.producer(node.inputs[0]) if _is_sum(graph, node) else None
-    stacked = _stacked(graph, concat) if concat is not None and concat.op_type == "Concat" else None
+    concat = graph.producer(node.inputs[0])
+    if concat is None or concat.op_type != "Concat" or node.attr("keepdims", 1) or concat.domain:
+        return ()
+    stack, axes = graph.type_of(concat.outputs[0]), reduced_axes(graph, node)
+    axis = int(concat.attr("axis", 0)) % max(stack.rank or 1, 1)
+    stacked = (
+        _stacked(graph, concat, axis) if stack.is_known and axes == [axis] and node.op_type == "ReduceSum" else None
+    )
     if stacked is None:
         return ()
     maps = [one.inputs[0] for one in stacked]
     return (Remove(node.key), *_added(maps, node.outputs[0], graph.type_of(maps[0])))
 
 
-def _stacked(graph: Graph, concat: Node) -> list[Node] | None:
-    """The views that give each map of four dims an axis of its own, the second, along which they are joined."""
+def _stacked(graph: Graph, concat: Node, axis: int) -> list[Node] | None:
+    """The views that give each value an axis of its own, along which they are joined."""
     stack = graph.type_of(concat.outputs[0])
-    if not stack.is_known or stack.rank != 5 or int(concat.attr("axis", 0)) % 5 != 1:
-        return None
     views = [n for n in map(graph.producer, concat.inputs) if n is not None and n.op_type in ("Unsqueeze", "Reshape")]
-    dims = (stack.dims[0], *stack.dims[2:])
+    dims = (*stack.dims[:axis], *stack.dims[axis + 1 :])
     if not 2 <= len(views) == len(concat.inputs) or any(graph.type_of(n.inputs[0]).shape != dims for n in views):
         return None
     return views
 
 
 def _at(graph: Graph, concat: Node) -> StackedSum | None:
-    views, stack = _stacked(graph, concat), graph.type_of(concat.outputs[0])
+    stack = graph.type_of(concat.outputs[0])
+    if not stack.is_known or stack.rank != 5 or int(concat.attr("axis", 0)) % 5 != 1:
+        return None
+    views = _stacked(graph, concat, 1)
     if views is None or concat.outputs[0] in graph.is_output:
         return None
     if any(graph.sole_reader(node.outputs[0]) is not concat for node in views):

@@ -144,6 +144,23 @@ def test_maps_that_are_stacked_to_be_summed_are_added() -> None:
     assert same_outputs(graph, rewrite.edits, *weights)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sum_over_any_axis_of_a_stack_adds_its_maps(axis: int) -> None:
+    text = f"""n (float[2,3] a, float[2,3] b, float[2,3] c) => (y) <int64[1] s = {{{axis}}}> {{
+      u = Unsqueeze(a, s) v = Unsqueeze(b, s) w = Unsqueeze(c, s)
+      t = Concat<axis = {axis}>(u, v, w) y = ReduceSum<keepdims = 0>(t, s) }}"""
+    graph = text_graph(text)
+    [rewrite] = rewrites(graph, graph.nodes[-1])
+    assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array([axis])] * 2)
+
+
+def test_what_the_device_lacks_anyway_hinders_no_form() -> None:
+    text = """n (float[1,8,14,14] x, float[1,8,1,1] z) => (y) <int64[4] s = {1,8,14,14}> {
+      e = Expand(z, s) y = Div(x, e) }"""
+    fixes = {f.message.split()[0]: f.fix for f in found(lint_text(text, "hi3519"), "OPS001")}
+    assert fixes["Expand"] is not None
+
+
 def test_free_dims_are_frozen_by_a_command() -> None:
     text = "n (float[batch,3,height,224] x) => (float[batch,3,height,224] y) { y = Relu(x) }"
     model = read_model(example_model(text), Settings())

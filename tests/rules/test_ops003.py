@@ -89,6 +89,14 @@ MAP = """packed (float[1,8,5,5] x) => (float[1,2,25,25] y)
 }"""
 
 
+TILED = """tiled (float[1,7,7,32] x) => (float[16,7,7,32] y)
+<int64[5] up = {1,1,7,7,32}, int64[5] times = {1,16,1,1,1}, int64[4] back = {16,7,7,32}> {
+  u = Reshape (x, up)
+  t = Tile (u, times)
+  y = Reshape (t, back)
+}"""
+
+
 def forms(graph: Graph) -> list[tuple[Edit, ...]]:
     findings = list(RULE.check(Context(Analysis(graph, TARGET))))
     assert findings
@@ -112,6 +120,8 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
                 return np.array(outs[0], np.int64)
             if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "ReduceSum":
                 return np.array([0], np.int64)
+            if node.op_type == "Tile" and node.inputs[1] == name:
+                return np.array([16, 1, 1, 1], np.int64)
             if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Split":
                 return np.array([dims[node.attr("axis")] for dims in outs], np.int64)
         return weight(name, shape, dtype)
@@ -120,7 +130,7 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
