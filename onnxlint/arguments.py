@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from onnxlint import __version__
+
+USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
+VERSION_LINE = f"onnxlint {__version__}\n"
 MAIN_COMMAND = "check"
 HELP, VERSION = ("--help", "-h"), ("--version", "-V")
 _NO_CHOICE = re.compile(r"^'(.*)' is not one of ", re.DOTALL)

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 FILE_MB = 16_384
-USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
 EPILOG = """\b
 Other commands (onnxlint COMMAND --help):
   onnxlint profile MODEL   what each layer costs, as a table

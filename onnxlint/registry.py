@@ -9,7 +9,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from types import ModuleType
 
 from onnxlint.rule import LoadedRule, Rule
 from onnxlint.text import printable
-from onnxlint.timelimit import TimeUp
+from onnxlint.timelimit import TimeUp, within
 
 GROUP = "onnxlint.rules"
 _CODE = re.compile(r"^([A-Z]+)(\d+)$")
@@ -41,6 +41,17 @@ def installed_rules() -> tuple[LoadedRule, ...]:
     if not found:
         raise RuleError("no rules are installed (install onnxlint again: a lint without rules would pass everything)")
     return _ordered(found)
+
+
+def imported(
+    found: Callable[[], Sequence[LoadedRule]], seconds: float, option: str, hint: str = ""
+) -> Sequence[LoadedRule]:
+    """The rules of files that are executed for it; raises RuleError where that takes too long."""
+    try:
+        with within(seconds):
+            return found()
+    except TimeUp as error:
+        raise RuleError(f"{option}: to import them {error}{hint}") from None
 
 
 def rules_with(folders: Iterable[Path]) -> tuple[LoadedRule, ...]:

@@ -525,7 +525,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("oh\x1b")
 
-    monkeypatch.setattr("onnxlint.run.lint_graph", broken)
+    monkeypatch.setattr("onnxlint.run.check.lint_graph", broken)
     assert usage_error("model.onnx") == (
         "model.onnx: internal error: RuntimeError: oh\\x1b (set ONNXLINT_DEBUG=1 for the traceback)"
     )

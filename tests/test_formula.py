@@ -20,7 +20,7 @@ from onnxlint.isolated import Limits
 from onnxlint.output.profile_table import formula_text
 from onnxlint.output.terminal import View
 from onnxlint.report import FormulaInfo
-from onnxlint.run import check
+from onnxlint.run.check import lint_models
 from onnxlint.settings import Settings
 
 NODE = helper.make_node
@@ -110,11 +110,11 @@ def test_the_report_has_the_formula_where_dims_are_free(tmp_path: Path, capsys: 
     proto = model([NODE("MatMul", ["x", "w"], ["y"])], [value("x", ["N", 16])], ["y"], [weight("w", 16, 16)])
     onnx.save(proto, tmp_path / "m.onnx")
     chosen = Settings()
-    check([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "text", None, View())
+    lint_models([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "text", None, View())
     assert "MACCs = 256·N" in capsys.readouterr().out
-    check([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "json", None, View())
+    lint_models([str(tmp_path / "m.onnx")], ["generic"], chosen, (), "json", None, View())
     formulas = json.loads(capsys.readouterr().out)["model"]["formulas"]
     assert [formula["metric"] for formula in formulas] == ["macs", "flops", "memory_access_bytes"]
     bound = Settings(bindings=Bindings(batch=1))
-    check([str(tmp_path / "m.onnx")], ["generic"], bound, (), "text", None, View())
+    lint_models([str(tmp_path / "m.onnx")], ["generic"], bound, (), "text", None, View())
     assert "MACCs =" not in capsys.readouterr().out

@@ -36,6 +36,7 @@ FLOORS = (
     {"calibrate", "new_rule", "rule_examples"},
     {"digest", "measure"},
     {"api", "run"},
+    {"commands"},
     {"__init__", "cli"},
     {"__main__"},
 )

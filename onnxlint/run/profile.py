@@ -1,0 +1,58 @@
+"""`onnxlint profile`: one model's per-layer table, or its kernels on the roofline."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from onnxlint import streams
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.engine import report_on
+from onnxlint.formula import with_formulas
+from onnxlint.output import profile_table, roofline_plot
+from onnxlint.roofline import roofline_of
+from onnxlint.run.models import devices_of, read, reading
+from onnxlint.settings import Settings
+
+
+def write_profile(
+    path: str,
+    device_name: str,
+    chosen: Settings,
+    by: str,
+    sort: str,
+    top: int | None,
+    depth: int | None,
+    output_format: str,
+    output_file: Path | None,
+    *,
+    on_roofline: bool = False,
+) -> int:
+    """Write one model's per-layer table, or its kernels on the roofline; returns the exit code.
+
+    Raises LoadError with the path in front.
+    """
+    (device,) = devices_of([device_name], chosen)
+    streams.check_output(output_file, [path])
+    with reading(path, chosen.limits.timeout_s):
+        loaded, model = read(path, chosen)
+        analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
+        report = report_on(model, analysis, [], chosen, bytes_alone=by == "node")
+        report = with_formulas(report, loaded.proto, device, chosen)
+    write: Callable[[TextIO], None]
+    if on_roofline:
+        write = partial(roofline_plot.write, report, roofline_of(analysis))
+    else:
+        write = partial(profile_table.write, report)
+    write = partial(write, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
+    if output_file is None:
+        write(sys.stdout)
+    else:
+        written = io.StringIO()
+        write(written)
+        streams.write(written.getvalue(), output_file)
+    return 1 if report.incomplete else 0

@@ -1,0 +1,31 @@
+"""`onnxlint profile --structure`: the structures that are recognised in one model."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from onnxlint import streams
+from onnxlint.analysis import Analysis, target_for
+from onnxlint.output import structure_table
+from onnxlint.run.models import devices_of, read, reading
+from onnxlint.settings import Settings
+
+
+def write_structures(
+    path: str, device_name: str, chosen: Settings, output_format: str, output_file: Path | None
+) -> int:
+    """Write the structures that are recognised in one model; returns the exit code, raises LoadError."""
+    (device,) = devices_of([device_name], chosen)
+    if output_format == "csv":
+        raise streams.OutputError("--structure is written as a table or as json")
+    streams.check_output(output_file, [path])
+    written = io.StringIO()
+    with reading(path, chosen.limits.timeout_s):
+        _, model = read(path, chosen)
+        analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
+        structure_table.write(analysis, path, sys.stdout if output_file is None else written, output_format)
+    if output_file is not None:
+        streams.write(written.getvalue(), output_file)
+    return 1 if model.incomplete or analysis.unknown_nodes else 0
