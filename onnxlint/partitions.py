@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from onnxlint.analysis import Analysis
+from onnxlint.finding import Severity
 from onnxlint.graph import Node
 from onnxlint.patterns.placement import cause
 from onnxlint.units import plural, seconds, size
@@ -65,6 +66,14 @@ def cuts_alone(analysis: Analysis, nodes: Iterable[Node]) -> bool:
     """A partition holds no cause but these nodes: without them it would not be."""
     keys = {node.key for node in nodes}
     return any(found <= keys for found in causing(analysis).values())
+
+
+def severity_of_leaving(analysis: Analysis, nodes: Collection[Node], told: Collection[Node] = ()) -> Severity:
+    """An error where the nodes alone cut the network (`told` with them), or take a share that shows; else an info."""
+    total = float(analysis.total.mean())
+    is_small = float(analysis.seconds_of(nodes).mean()) < LEAST_SHARE * total
+    is_small = is_small and bool(analysis.target.device.host) and not cuts_alone(analysis, told or nodes)
+    return "info" if is_small else "error"
 
 
 def leaves(analysis: Analysis, what: str, places: int, nodes: Iterable[Node]) -> str:

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.legal_forms import legal_forms, told
 from onnxlint.patterns.patch_embedding import patch_embeddings
 from onnxlint.patterns.placement import cause
@@ -59,6 +59,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             nodes=tuple(node.key for node in nodes),
             places=len(nodes),
             fixes=tuple(fix for fix, _ in forms),
+            severity=severity_of_leaving(ctx.analysis, nodes),
             details=(*sorted(reasons)[:_MAX_SHOWN], *cost_of_leaving(ctx.analysis, nodes)),
         )
 

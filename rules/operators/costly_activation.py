@@ -31,7 +31,7 @@ from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import bearable, gaining
 from onnxlint.graph import Node
 from onnxlint.kernels import ANCHORS
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.activations import NAMES, Activation, OtherForm, activations, other_forms
 from onnxlint.patterns.placement import cause
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -93,7 +93,7 @@ def _leaving(ctx: Context, kind: str, places: list[Activation]) -> Finding:
         nodes=tuple(node.key for node in told),
         places=len(places),
         fixes=fixes,
-        severity="error",
+        severity=severity_of_leaving(ctx.analysis, told),
         details=(*cost_of_leaving(ctx.analysis, broken), *sorted({_limit(ctx, node) for node in broken} - {""})),
     )
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.placement import cause
 from onnxlint.patterns.resizes import ResizeForm, resize_forms
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -49,6 +49,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         fixes=tuple(forms),
+        severity=severity_of_leaving(ctx.analysis, nodes),
         details=(*sorted({ctx.support(node).reason for node in nodes})[:3], *cost_of_leaving(ctx.analysis, nodes)),
     )
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.graph import Node
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.mixed_kernels import MixedKernels, mixed_kernels
 from onnxlint.patterns.placement import cause
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -50,6 +50,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         fixes=fixes,
+        severity=severity_of_leaving(ctx.analysis, nodes),
         details=(ctx.support(nodes[0]).reason, *cost_of_leaving(ctx.analysis, nodes)),
     )
 

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Graph, Node
-from onnxlint.partitions import LEAST_SHARE, cuts_alone
+from onnxlint.partitions import severity_of_leaving
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.flat_convolutions import flat_convolutions
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
@@ -52,7 +52,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
     if not high or limit is None:
         return
-    is_alone = cuts_alone(ctx.analysis, high.values())
+    whole = tuple(high.values())
     for shuffle in channel_shuffles(ctx.graph):
         for node in shuffle.nodes:
             high.pop(node.key, None)
@@ -61,7 +61,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     if own:
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             own,
             len(own),
             f"up to {max(_rank(ctx, node) for node in own)} dims, one of them a batch of one, in {_places(len(own))}: "
@@ -79,7 +79,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         width = ctx.graph.type_of(first.source).shape or ()
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             packed,
             len(packings),
             f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
@@ -95,7 +95,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         edits = tuple(edit for found in lrns for edit in found.edits)
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             [node for node in nodes if ctx.support(node).status == "unsupported"],
             len(lrns),
             f"LRN spelled out with a 5-D pool in {_places(len(lrns))}: {name} holds at most {limit}-D",
@@ -116,7 +116,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         )
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             nodes,
             len(windows),
             f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
@@ -129,7 +129,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         edits = tuple(edit for found in stacks for edit in found.edits)
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             nodes,
             len(stacks),
             f"maps stacked in 5-D and summed in {_places(len(stacks))}: {name} holds at most {limit}-D",
@@ -144,7 +144,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         by = f"with {one.size} times the batch" if one.size else "behind a view that joins two axes"
         yield _finding(
             ctx,
-            is_alone,
+            whole,
             nodes,
             len(flat),
             f"Conv over three dims, with a kernel of 1 along one, in {_places(len(flat))}: "
@@ -156,7 +156,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes = list(high.values())
         ranks = max(_rank(ctx, node) for node in nodes)
         message = f"tensors of up to {ranks} dims in {_places(len(nodes))}: {name} holds at most {limit}-D"
-        yield _finding(ctx, is_alone, nodes, len(nodes), message, "", None)
+        yield _finding(ctx, whole, nodes, len(nodes), message, "", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +204,17 @@ def _is_turned(graph: Graph, name: str) -> bool:
 
 
 def _finding(
-    ctx: Context, is_alone: bool, nodes: list[Node], places: int, message: str, suggestion: str, fix: Fix | None
+    ctx: Context,
+    whole: tuple[Node, ...],
+    nodes: list[Node],
+    places: int,
+    message: str,
+    suggestion: str,
+    fix: Fix | None,
 ) -> Finding:
     """The fix with its advice only where the device runs it, and for no more than now; else why there is none.
 
-    `is_alone`: too many dims alone cut the network somewhere.
+    `whole`: all nodes of too many dims: what they cut together is no other rule's.
     """
     device = ctx.device.name
     refused = ""
@@ -220,14 +226,13 @@ def _finding(
         refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
-    is_small = hosted and bool(ctx.device.host) and not is_alone and ctx.share(nodes) < LEAST_SHARE
     return Finding(
         message=message,
         suggestion=refused or suggestion,
         nodes=tuple(node.key for node in nodes),
         places=places,
         fixes=() if fix is None or refused else (fix,),
-        severity="info" if is_small else "error" if hosted else "warning",
+        severity=severity_of_leaving(ctx.analysis, nodes, whole) if hosted else "warning",
         details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
     )
 

@@ -28,10 +28,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Edit, Finding, Fix, Severity
+from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
-from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, cuts_alone, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.layout_changes import LayoutChanges, layout_changes
 from onnxlint.patterns.moves import unmoved
 from onnxlint.patterns.rewrites import rewrites
@@ -76,7 +76,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(*exact, Fix("no change of dimension between the blocks", "advice", tuple(unmoved(found)))),
-        severity=_severity(ctx, leaving) if leaving else None,
+        severity=severity_of_leaving(ctx.analysis, leaving) if leaving else None,
         details=(*cost_of_leaving(ctx.analysis, leaving), *(f"{count}x {kind}" for kind, count in kinds.most_common())),
     )
 
@@ -86,12 +86,6 @@ def _leaves(ctx: Context, changes: LayoutChanges, what: str) -> str:
     many, out = len(changes.moves), sum(any(node.key in keys for node in move.transposes) for move in changes.moves)
     told = what if out == many else f"{'one ' if out == 1 else ''}of {many} {what}"
     return leaves(ctx.analysis, told, out, changes.leaving)
-
-
-def _severity(ctx: Context, leaving: tuple[Node, ...]) -> Severity:
-    """An error where they alone cut the network, or take a share that shows."""
-    is_small = bool(ctx.device.host) and ctx.share(leaving) < LEAST_SHARE and not cuts_alone(ctx.analysis, leaving)
-    return "info" if is_small else "error"
 
 
 def _exact(ctx: Context, leaving: tuple[Node, ...]) -> tuple[Fix, ...]:

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import bearable, gain
-from onnxlint.partitions import cost_of_leaving, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.legal_forms import legal_forms, told
 from onnxlint.patterns.patch_embedding import PatchEmbedding, patch_embeddings, stem
 from onnxlint.patterns.placement import cause
@@ -67,7 +67,7 @@ def _leaving(ctx: Context, one: PatchEmbedding, stems: list[tuple[Fix, str]]) ->
         suggestion=told(ctx.graph, node, forms) or none,
         nodes=(node.key,),
         fixes=tuple(fix for fix, _ in forms),
-        severity="error",
+        severity=severity_of_leaving(ctx.analysis, [node]),
         details=(ctx.support(node).reason, *cost_of_leaving(ctx.analysis, [node])),
     )
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Reconnect, Remove
 from onnxlint.gains import bearable
-from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, cuts_alone, leaves
+from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.rewrites import rewrites
 from onnxlint.patterns.spelled_norms import Normalization, is_of_images, leaving_norms, normalizations
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -77,7 +77,6 @@ def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
     exact = tuple(edit for rewrite in told for edit in rewrite.edits)
     spelled = [Fix(told[0].title, told[0].safety, exact)] if exact and ctx.runs(exact) else []
     fixes = bearable(ctx.analysis, spelled)
-    is_small = bool(ctx.device.host) and ctx.share(nodes) < LEAST_SHARE and not cuts_alone(ctx.analysis, nodes)
     return Finding(
         message=leaves(ctx.analysis, _kinds(found), len(found), nodes),
         suggestion="".join(f"Exact: {fix.title}.\n" for fix in fixes)
@@ -85,7 +84,7 @@ def _leaving(ctx: Context, found: tuple[Normalization, ...]) -> Finding:
         nodes=tuple(node.key for node in nodes),
         places=len(found),
         fixes=(*fixes, _folding(found)),
-        severity="info" if is_small else "error",
+        severity=severity_of_leaving(ctx.analysis, nodes),
         details=tuple(cost_of_leaving(ctx.analysis, nodes)),
     )
 
