@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel, Wiring
-from onnxlint.device import Device, Precision, load_device
+from onnxlint.device import Device, load_device
+from onnxlint.device_types import Precision
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.finding import Edit
 from onnxlint.graph import Graph, Node

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import inf, prod
 
-from onnxlint.device import Alignment, Device
+from onnxlint.device import Device
+from onnxlint.device_tables import Alignment
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, MATRIX_PRODUCTS, weight_of
 from onnxlint.tensor import UnknownShape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from onnxlint.device import Condition
+from onnxlint.device_operators import Condition
 from onnxlint.graph import Graph, Node
 from onnxlint.tensor import dtype_name
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from onnxlint.cost import Cost
-from onnxlint.device import PRECISION_BITS, Precision
+from onnxlint.device_types import PRECISION_BITS, Precision
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import Work, cost_function
 from onnxlint.params import Params, params_by_node

@@ -6,14 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from onnxlint.device_runtime import Count, Text
+from onnxlint.device_types import Count, Strict, Text
 
 
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Condition(_Strict, frozen=True, kw_only=True):
+class Condition(Strict, frozen=True, kw_only=True):
     """An operator that the device runs only in some forms; every limit given must hold, `reason` says what else.
 
     Several conditions on one operator must all hold. `depthwise` is no limit but a selector: with it, the condition
@@ -63,7 +59,7 @@ class Condition(_Strict, frozen=True, kw_only=True):
     shared_operand: bool | None = None
 
 
-class Operators(_Strict, frozen=True, kw_only=True):
+class Operators(Strict, frozen=True, kw_only=True):
     """Which operators run on the device; contrib ones are written `com.microsoft:Name`, the rest falls to `default`.
 
     `max_rank` and `max_wide_dims` bound the dims of its tensors, the latter counts those above 1 alone. `runtime`
@@ -83,7 +79,7 @@ class Operators(_Strict, frozen=True, kw_only=True):
     source: Text
 
 
-class RuntimeKernels(_Strict, frozen=True, kw_only=True):
+class RuntimeKernels(Strict, frozen=True, kw_only=True):
     """The kernels of one runtime, as it registers them: written by a script, never by hand.
 
     `supported` run for every type that their schema allows, `dtypes` for these types of their first input;

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 
-from onnxlint.device import Fusion
 from onnxlint.device_runtime import FusedGroup
+from onnxlint.device_tables import Fusion
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import VIEWS
 from onnxlint.quantization import IntegerForms, forms_of

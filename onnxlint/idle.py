@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxlint.analysis import Analysis
-from onnxlint.device import KERNEL_CLASSES
+from onnxlint.device_types import KERNEL_CLASSES
 
 
 def idle_seconds(analysis: Analysis, kernels: Sequence[int]) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from onnxlint.device import KernelClass
 from onnxlint.device_runtime import BlockedLayout
+from onnxlint.device_types import KernelClass
 from onnxlint.graph import Graph, Node
 
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Precision
+from onnxlint.device import Device
 from onnxlint.device_runtime import SmallShapes
+from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES, Precision
 from onnxlint.loads import CLASS_INDEX, Load
 from onnxlint.variants import cost_of
 

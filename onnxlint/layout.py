@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from onnxlint.device_runtime import BlockedLayout, KernelClass
+from onnxlint.device_runtime import BlockedLayout
+from onnxlint.device_types import KernelClass
 from onnxlint.graph import Graph, Node
 from onnxlint.quantization import integer_sources
 

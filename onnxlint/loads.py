@@ -9,7 +9,8 @@ import msgspec
 from onnxlint.channels import channels_of, padded_copies, padding, sides_of, window_elements
 from onnxlint.cost import Cost
 from onnxlint.costs import CostModel
-from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, KernelClass
+from onnxlint.device import Device
+from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES, KernelClass
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
 from onnxlint.operators import ELEMENTWISE

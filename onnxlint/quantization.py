@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onnxlint.device import Fusion
+from onnxlint.device_tables import Fusion
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE, VIEWS
 from onnxlint.tensor import QUANTIZED, dtype_bits

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from onnxlint.analysis import Analysis
-from onnxlint.device import KERNEL_CLASSES, KernelClass
+from onnxlint.device_types import KERNEL_CLASSES, KernelClass
 from onnxlint.latency import Bound, Machine, Seconds
 
 Reason = Literal["host", "unknown", "no arithmetic", "nothing moved", "view", "start"]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from onnxlint.binding import Bindings
 from onnxlint.budgets import NO_BUDGETS, Budgets
-from onnxlint.device import Precision
+from onnxlint.device_types import Precision
 from onnxlint.isolated import Limits
 from onnxlint.load import DEFAULT_MAX_FILE_MB
 from onnxlint.weights import Mode

@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from onnxlint.conditions import Check, broken_limits, checks_of
-from onnxlint.device import Condition, Device
+from onnxlint.device import Device
+from onnxlint.device_operators import Condition
 from onnxlint.graph import Graph, Node
 
 Status = Literal["supported", "unsupported", "unknown"]

@@ -11,7 +11,9 @@ import msgspec
 import onnx
 import pytest
 
-from onnxlint.device import Condition, Device, Figure, parse_device
+from onnxlint.device import Device, parse_device
+from onnxlint.device_operators import Condition
+from onnxlint.device_tables import Figure
 from onnxlint.engine import read_model
 from onnxlint.placement import place
 from onnxlint.rule import example_model

@@ -11,7 +11,8 @@ from zoo import NETWORKS, build
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.describe import ReadModel
-from onnxlint.device import KERNEL_CLASSES, load_device
+from onnxlint.device import load_device
+from onnxlint.device_types import KERNEL_CLASSES
 from onnxlint.engine import read_model
 from onnxlint.settings import Settings
 

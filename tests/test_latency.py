@@ -5,8 +5,9 @@ import pytest
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.describe import totals
-from onnxlint.device import Device, WeightMemory, load_device
+from onnxlint.device import Device, load_device
 from onnxlint.device_runtime import SmallShapes
+from onnxlint.device_tables import WeightMemory
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings

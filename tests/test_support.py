@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxlint import conditions
-from onnxlint.device import Condition, Operators, load_device
+from onnxlint.device import load_device
+from onnxlint.device_operators import Condition, Operators
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis, target_for
-from onnxlint.device import Device, ParameterSet
+from onnxlint.device import Device
+from onnxlint.device_attainable import ParameterSet
 from onnxlint.device_runtime import SmallShapes
 from onnxlint.engine import read_model
 from onnxlint.graph import Graph

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from onnxlint.device import Fusion
+from onnxlint.device_tables import Fusion
 
 _SOURCE = """ONNX Runtime's optimized graph (ORT_ENABLE_ALL), compared with our kernels by tests/calibrate; \
 onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html"""

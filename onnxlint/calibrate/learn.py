@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from onnxlint.calibrate.fit import Problem, Sample, loss, scan, search, with_cost
-from onnxlint.device import Device, ParameterSet
+from onnxlint.device import Device
+from onnxlint.device_attainable import ParameterSet
 
 # table, form → the beginnings of the names of the benchmarks that teach it
 _SMALL = ("launch_1", "launch_8", "mixed_", "mul_64_7", "sub_64_7", "max_64_7", "where_64_7", "abs_64_7", "reshape")

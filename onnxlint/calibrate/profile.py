@@ -11,19 +11,12 @@ from onnxlint.calibrate.fit import Problem, Sample
 from onnxlint.calibrate.fusions import fusion, fusion_table
 from onnxlint.calibrate.machine import second_level_kib
 from onnxlint.calibrate.partial import Circumstances
-from onnxlint.device import (
-    MAX_SPREAD,
-    Alignment,
-    Attainable,
-    Device,
-    Figure,
-    Operators,
-    ParameterSet,
-    Precision,
-    Toolchain,
-    WeightMemory,
-)
-from onnxlint.device_runtime import INTEGER_CLASSES, Calibration
+from onnxlint.device import Device
+from onnxlint.device_attainable import MAX_SPREAD, Attainable, ParameterSet
+from onnxlint.device_operators import Operators
+from onnxlint.device_runtime import Calibration
+from onnxlint.device_tables import Alignment, Figure, Toolchain, WeightMemory
+from onnxlint.device_types import INTEGER_CLASSES, Precision
 
 _START = ParameterSet(
     conv=0.9,

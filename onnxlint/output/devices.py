@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onnxlint.device import INTEGER_CLASSES, KERNEL_CLASSES, Device, Figure, QuantizedForms
+from onnxlint.device import Device
+from onnxlint.device_tables import Figure, QuantizedForms
+from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES
 from onnxlint.output.device_operators import operators_page
 from onnxlint.output.first_screen import hanging
 

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, TextIO
 
-from onnxlint.device import KernelClass
+from onnxlint.device_types import KernelClass
 from onnxlint.output.json import harmless
 from onnxlint.output.plane import LEFT, Plane, decade
 from onnxlint.output.profile_rows import rows_of, total_of

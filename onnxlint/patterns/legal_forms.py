@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from onnxlint.device import Condition
+from onnxlint.device_operators import Condition
 from onnxlint.finding import Declare, Edit, Fix, Insert
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.conv_windows import legal_convolutions

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from onnxlint.conditions import kernel_of
-from onnxlint.device import Condition
+from onnxlint.device_operators import Condition
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.tensor import TensorType

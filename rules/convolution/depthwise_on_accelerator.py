@@ -31,7 +31,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxlint.device import KERNEL_CLASSES
+from onnxlint.device_types import KERNEL_CLASSES
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import gaining
 from onnxlint.kernels import Kernel

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxlint.device import KERNEL_CLASSES
+from onnxlint.device_types import KERNEL_CLASSES
 from onnxlint.finding import Finding
 from onnxlint.patterns.convolutions import ConvSizes, sizes
 from onnxlint.patterns.permutations import is_depthwise

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.analysis import Analysis, target_for
-from onnxlint.device import Precision
+from onnxlint.device_types import Precision
 from onnxlint.finding import Finding
 from onnxlint.kernels import MULTIPLIERS
 from onnxlint.rule import Context, Invalid, Rule, Valid

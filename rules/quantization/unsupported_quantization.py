@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxlint.device import QuantizedForms
+from onnxlint.device_tables import QuantizedForms
 from onnxlint.finding import Finding
 from onnxlint.patterns.quantized_forms import QuantizedTensor, quantized_tensors
 from onnxlint.rule import Context, Invalid, Rule, Valid

@@ -30,8 +30,14 @@ from zoo import build  # noqa: E402
 
 from onnxlint.analysis import Analysis, target_for  # noqa: E402
 from onnxlint.describe import ReadModel  # noqa: E402
-from onnxlint.device import Device, ParameterSet, Precision, load_device  # noqa: E402
-from onnxlint.device_runtime import KERNEL_CLASSES, KernelClass, SmallShapes  # noqa: E402
+from onnxlint.device import Device, load_device  # noqa: E402
+from onnxlint.device_attainable import ParameterSet  # noqa: E402
+from onnxlint.device_runtime import SmallShapes  # noqa: E402
+from onnxlint.device_types import (  # noqa: E402
+    KERNEL_CLASSES,
+    KernelClass,
+    Precision,
+)
 from onnxlint.engine import read_model  # noqa: E402
 from onnxlint.latency import Machine  # noqa: E402
 from onnxlint.loads import Load  # noqa: E402

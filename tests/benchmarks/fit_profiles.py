@@ -24,7 +24,8 @@ from pathlib import Path
 import fit_common as common
 import numpy as np
 
-from onnxlint.device import Device, ParameterSet
+from onnxlint.device import Device
+from onnxlint.device_attainable import ParameterSet
 
 STEPS, STARTS = 30, 3
 KEPT, DRAWN = 6, 240

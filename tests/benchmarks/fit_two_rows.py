@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 import fit_common as common
 import numpy as np
 
-from onnxlint.device import KERNEL_CLASSES, ParameterSet
+from onnxlint.device_attainable import ParameterSet
+from onnxlint.device_types import KERNEL_CLASSES
 
 TOLERANCE = 0.06
 BOUND = 0.15

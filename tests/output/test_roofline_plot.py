@@ -14,7 +14,7 @@ from models import analyse, model, value
 from onnx import helper
 from zoo import build
 
-from onnxlint.device import KERNEL_CLASSES
+from onnxlint.device_types import KERNEL_CLASSES
 from onnxlint.output.roofline_plot import CLASS_MARKS, NUMBERS, groups_of, plot_of
 from onnxlint.roofline import ClassRoof, Point, Roofline, roofline_of
 

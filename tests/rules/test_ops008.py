@@ -7,7 +7,7 @@ import pytest
 from edited import graph_of, run, same_outputs
 from linting import found
 
-from onnxlint.device import Condition
+from onnxlint.device_operators import Condition
 from onnxlint.patterns.resizes import ResizeForm, resize_forms
 from onnxlint.values import Array
 
