@@ -97,8 +97,8 @@ def one_of(choices: type[Enum]) -> str:
     return "|".join(str(choice.value) for choice in choices)
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no number")
     return value
 
@@ -120,6 +120,12 @@ RulesOption = Annotated[
 TimeoutOption = Annotated[
     float,
     typer.Option(help="Seconds that a model may take.", min=0.1, max=86400, metavar="S", callback=_finite),
+]
+MeasureTimeout = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds that the runs may take; default by size.", min=0.1, max=86400, metavar="S", callback=_finite
+    ),
 ]
 MemoryOption = Annotated[
     int | None,

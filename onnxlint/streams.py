@@ -121,7 +121,7 @@ def _write_file(content: str, path: Path) -> None:
         status = path.stat() if path.exists() else None
         if status is not None and (not stat.S_ISREG(status.st_mode) or _is_of_the_system(path)):
             # /dev/stderr, a pipe: nothing to replace
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            with open(_opened_at_once(path), "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +137,14 @@ def _write_file(content: str, path: Path) -> None:
             raise
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: can't be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _opened_at_once(path: Path) -> int:
+    """A descriptor that is appended to: a pipe that nobody reads is an error, not a wait without end."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _written_beside(content: str, target: Path, mode: int) -> str:

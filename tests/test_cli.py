@@ -466,6 +466,18 @@ def test_a_full_disk_is_one_line() -> None:
     assert result.stderr == b"onnxlint: standard output: No space left on device\n"
 
 
+def test_a_pipe_that_nobody_reads_is_one_line(place: Path) -> None:
+    os.mkfifo(place / "pipe")
+    words = ("model.onnx", "--output-format", "json", "-o", "pipe")
+    refused = modelfiles.run(*words)
+    assert (refused.code, refused.err) == (2, "onnxlint: pipe: can't be written: No such device or address\n")
+    reader = os.open(place / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert modelfiles.run(*words).code == 0
+    os.set_blocking(reader, True)
+    with open(reader, encoding="utf-8") as pipe:
+        assert json.load(pipe)["exit_code"] == 0
+
+
 def test_an_encoding_that_lacks_characters() -> None:
     result = modelfiles.script("model.onnx", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (result.returncode, result.stderr) == (0, b"")

@@ -24,6 +24,7 @@ _DTYPES: dict[str, type] = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 Feeds = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -88,7 +89,9 @@ def open_session(
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an exception's text, shortened."""
+    """The first line of an exception's text, shortened; of what memory there was not, in words of our own."""
+    if any(said in str(error) for said in _NO_MEMORY):
+        return "it needs more memory than it may have"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:300]
 

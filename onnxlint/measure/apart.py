@@ -9,17 +9,23 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from onnxlint.analysis import Analysis, target_for
 from onnxlint.calibrate.sessions import RuntimeProblem
-from onnxlint.describe import ReadModel, totals
+from onnxlint.describe import ReadModel
 from onnxlint.device import Device
 from onnxlint.isolated import ChildDied, Limits, call
 from onnxlint.measure.compare import KernelTime, Measured, measure, runnable
+from onnxlint.report import Totals
 from onnxlint.text import printable
 
-_LEAST_MIB, _MOST_FOR_ACTIVATIONS_MIB, _STACK_MIB = 1024, 4096, 16
+_LEAST_MIB, _MOST_FOR_ACTIVATIONS_MIB, _STACK_MIB = 512, 1024, 16
+_MOST_MADE_UP_MIB = 512
+_NODES_A_MIB, _MOST_FOR_NODES_MIB = 16, 1024
+_BOUNDS = " (--timeout and --max-memory-mb set its bounds)"
 _COPIES = 4
 _UNBOUNDED_MIB = 1 << 24
+_LEAST_S, _MOST_S, _S_PER_NODE = 20.0, 600.0, 0.02
+_RUNS, _SLOW_MACS_PER_S, _SLOW_BYTES_PER_S = 12, 5e8, 5e8
+"""The runs that are made of the slowest model, and what a slow core does with a model that it dislikes."""
 
 
 class _Outcome(msgspec.Struct):
@@ -30,32 +36,47 @@ class _Outcome(msgspec.Struct):
 
 
 def measure_apart(
-    path: str, read: ReadModel, device: Device, *, threads: int, provider: str, seconds: float, limits: Limits
+    path: str,
+    read: ReadModel,
+    device: Device,
+    held: Totals,
+    *,
+    threads: int,
+    provider: str,
+    seconds: float,
+    timeout_s: float | None,
+    memory_mb: int | None,
 ) -> Measured:
     """Measure the model at `path` in a child; raises RuntimeProblem where it can't be run, crashes or takes too long.
 
-    Without a bound asked for, the child may have a gigabyte, four times what the weights take, as much for activations
-    as they may need up to 4 GiB, and never more than three quarters of the machine.
+    Without bounds asked for it may have half a gigabyte, four times what the weights take, as much for activations and
+    nodes as they may need up to a gigabyte each, and never more than three quarters of the machine. Half a gigabyte of
+    absent weights is made up. It may take twenty seconds, and what the nodes and a dozen slow runs need up to ten
+    minutes.
     """
-    is_cpu = provider == "CPUExecutionProvider"
-    memory_mb = limits.memory_mb or (_default_mib(read, device, threads) if is_cpu else _UNBOUNDED_MIB)
+    most_made_up = (memory_mb or _MOST_MADE_UP_MIB) << 20
+    if memory_mb is None:
+        is_cpu = provider == "CPUExecutionProvider"
+        memory_mb = _default_mib(held, len(read.graph.nodes), threads) if is_cpu else _UNBOUNDED_MIB
+    if timeout_s is None:
+        timeout_s = _default_s(held, len(read.graph.nodes), seconds)
 
     def run() -> bytes:
         tempfile.tempdir = scratch  # where the parent cleans up, whatever becomes of us
         try:
-            model, made_up = runnable(path)
+            model, made_up = runnable(path, most_made_up)
             found = measure(model, read, device, threads=threads, provider=provider, seconds=seconds)
             outcome = _Outcome(_sendable(replace(found, made_up_weights=made_up)))
         except RuntimeProblem as error:
-            outcome = _Outcome(None, printable(str(error), 400))
+            outcome = _Outcome(None, printable(str(error), 400) + _BOUNDS * ("than it may have" in str(error)))
         return msgspec.msgpack.encode(outcome)
 
-    own = Limits(limits.timeout_s, memory_mb, math.inf)
+    own = Limits(timeout_s, memory_mb, math.inf)
     with tempfile.TemporaryDirectory(prefix="onnxlint") as scratch:
         try:
             outcome = msgspec.msgpack.decode(call(run, own), type=_Outcome)
         except ChildDied as died:
-            raise RuntimeProblem(f"ONNX Runtime {died} (--timeout and --max-memory-mb set its bounds)") from None
+            raise RuntimeProblem(f"ONNX Runtime {died}{_BOUNDS}") from None
         except msgspec.MsgspecError:
             raise RuntimeProblem("ONNX Runtime gave no result that can be read") from None
     if outcome.found is None:
@@ -63,12 +84,18 @@ def measure_apart(
     return outcome.found
 
 
-def _default_mib(read: ReadModel, device: Device, threads: int) -> int:
+def _default_s(held: Totals, nodes: int, seconds: float) -> float:
+    """By what the model holds, on a slow core."""
+    run_s = held.macs / _SLOW_MACS_PER_S + held.memory_access_bytes / _SLOW_BYTES_PER_S
+    return min(max(_MOST_S, 4 * seconds), _LEAST_S + 4 * seconds + _S_PER_NODE * nodes + _RUNS * run_s)
+
+
+def _default_mib(held: Totals, nodes: int, threads: int) -> int:
     """By what the model holds: weights are read, packed and kept, activations (priced narrower) live in arenas."""
-    held = totals(Analysis(read.graph, target_for(device)))
     weights = _COPIES * held.weight_bytes >> 20
     activations = min(_MOST_FOR_ACTIVATIONS_MIB, _COPIES * _COPIES * held.peak_activation_bytes >> 20)
-    return min(_LEAST_MIB + weights + activations + _STACK_MIB * threads, _machine_mib() * 3 // 4)
+    graph = min(_MOST_FOR_NODES_MIB, nodes // _NODES_A_MIB)
+    return min(_LEAST_MIB + graph + weights + activations + _STACK_MIB * threads, _machine_mib() * 3 // 4)
 
 
 def _machine_mib() -> int:

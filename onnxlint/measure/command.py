@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 
 from onnxlint import streams
+from onnxlint.analysis import Analysis, target_for
 from onnxlint.binding import BindingError
 from onnxlint.calibrate.sessions import RuntimeProblem, provider_named
+from onnxlint.describe import totals
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.load import LoadError, load
@@ -23,6 +25,7 @@ from onnxlint.settings import Settings
 from onnxlint.text import printable
 from onnxlint.timelimit import TimeUp, within
 
+READING_S = 60.0
 _SHOWN = 20
 
 
@@ -34,6 +37,7 @@ def run(
     threads: int | None,
     provider: str | None,
     seconds: float,
+    timeout_s: float | None,
     top: int | None,
     output_format: str,
     output_file: Path | None,
@@ -50,14 +54,17 @@ def run(
         with within(chosen.limits.timeout_s):
             loaded = load(path, chosen.max_file_mb)
             read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
+            held = totals(Analysis(read.graph, target_for(device)))
         found = measure_apart(
             path,
             read,
             device,
+            held,
             threads=threads or (own.threads if own is not None else 1),
             provider=chosen_provider,
             seconds=seconds,
-            limits=chosen.limits,
+            timeout_s=timeout_s,
+            memory_mb=chosen.limits.memory_mb,
         )
     except (LoadError, BindingError, RuntimeProblem) as error:
         raise LoadError(f"{printable(path)}: {error}") from None

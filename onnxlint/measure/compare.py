@@ -55,13 +55,16 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def runnable(path: str) -> tuple[onnx.ModelProto, int]:
-    """The model with its weights, those that are absent made up, and how many those are; raises RuntimeProblem."""
+def runnable(path: str, most_made_up: int) -> tuple[onnx.ModelProto, int]:
+    """The model with its weights, those that are absent made up, and how many those are; raises RuntimeProblem.
+
+    At most so many bytes are made up.
+    """
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:
         raise RuntimeProblem(f"can't be read: {one_line(error)}") from None
-    return tagged(model), fill_absent(model, Path(path).parent)
+    return tagged(model), fill_absent(model, Path(path).parent, most_bytes=most_made_up)
 
 
 def measure(

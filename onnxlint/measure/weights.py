@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxlint.calibrate.sessions import RuntimeProblem
 from onnxlint.external import ExternalDataError, needed_bytes, open_weights, place_of
 from onnxlint.tensors import all_tensors
 
@@ -19,22 +20,30 @@ _MOST_BYTES = 1 << 31
 Noise = np.ndarray[Any, Any]
 
 
-def fill_absent(model: onnx.ModelProto, folder: Path | None = None, seed: int = 0) -> int:
+def fill_absent(
+    model: onnx.ModelProto, folder: Path | None = None, seed: int = 0, most_bytes: int = _MOST_BYTES
+) -> int:
     """Give every external tensor its values, from its file inside `folder` where it lies there, else noise.
 
     Returns the number of tensors that were made up. Noise is scaled by fan-in, so that activations neither die nor
     overflow; scales and variances are about 1. Those of attributes, bodies and functions have theirs too: what is left
-    external, the runtime would open wherever it says it lies.
+    external, the runtime would open wherever it says it lies. Raises RuntimeProblem above `most_bytes` of noise.
     """
     uses = {name: (node, slot) for node in model.graph.node for slot, name in enumerate(node.input)}
     rng = np.random.default_rng(seed)
-    made_up = 0
+    made_up, room = 0, most_bytes
     for tensor in list(all_tensors(model)):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         if folder is not None and _pull(tensor, folder):
             continue
         node, slot = uses.get(tensor.name, (None, 0))
+        room -= needed_bytes(tensor) or 0
+        if room < 0:
+            raise RuntimeProblem(
+                f"more than {most_bytes >> 20} MiB of its weights are absent and would be made up (fetch them, or "
+                "allow more by --max-memory-mb)"
+            )
         values = _noise(rng, list(tensor.dims), helper.tensor_dtype_to_np_dtype(tensor.data_type), node, slot)
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
         made_up += 1

@@ -79,6 +79,7 @@ _LOOKS = (
     "statfs",
     "getcwd",
     "chdir",
+    "mkdir",
 )
 ALLOWED: Counter[str] = Counter()
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
@@ -231,6 +232,8 @@ def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
             continue
         elif path in named or any(place.startswith(path + "/") for place in named if not reads):
             ALLOWED["named on the command line"] += 1
+        elif any(os.path.dirname(path) == os.path.dirname(n) and f"/.{os.path.basename(n)}." in path for n in named):
+            ALLOWED["beside an output that is named on the command line"] += 1
         elif path.startswith(READABLE) or re.match(r"/proc/\d+/", path):
             ALLOWED[_place(path)] += 1
         elif not reads and (path in above or " ENOENT " in line):

@@ -9,6 +9,7 @@ from pathlib import Path
 import modelfiles
 import onnx
 import pytest
+from hostile.corpus_commands import looped
 
 from onnxlint.cli import run_main
 from onnxlint.measure.weights import fill_absent
@@ -64,6 +65,31 @@ def test_a_model_that_can_not_run_is_one_line(tmp_path: Path, capsys: pytest.Cap
     error = capsys.readouterr().err
     assert error.startswith(f"onnxlint: {path}: ")
     assert error.count("\n") == 1
+
+
+def test_a_gigabyte_of_absent_weights_is_not_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = modelfiles.saved(modelfiles.conv(modelfiles.weights("w", 1 << 15, 1 << 13, external="gone.bin")), tmp_path)
+    words = ["measure", path, "--device", "cortex-a76", "--seconds", "0.1"]
+    assert run_main(words) == 2
+    assert "more than 512 MiB of its weights are absent" in capsys.readouterr().err
+    assert run_main([*words, "--max-memory-mb", "100"]) == 2
+    assert "more than 100 MiB of its weights are absent" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_the_memory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "g (float[1] x) => (float[N] y) <int64[1] s = {536870912}> { a = Expand(x, s) y = Relu(a) }"
+    path = modelfiles.saved(example_model(text), tmp_path)
+    assert run_main(["measure", path, "--device", "cortex-a76", "--seconds", "0.1"]) == 2
+    assert capsys.readouterr().err == (
+        f"onnxlint: {path}: ONNX Runtime can't run it: it needs more memory than it may have "
+        "(--timeout and --max-memory-mb set its bounds)\n"
+    )
+
+
+def test_a_loop_without_end_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = modelfiles.saved(looped(onnx.helper.make_node("Relu", ["s"], ["r"])), tmp_path)
+    assert run_main(["measure", path, "--device", "cortex-a76", "--seconds", "0.1", "--timeout", "1"]) == 2
+    assert "took longer than 1 s (--timeout" in capsys.readouterr().err
 
 
 def test_weights_are_read_from_inside_the_folder_only(tmp_path: Path) -> None:
