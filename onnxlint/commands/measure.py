@@ -13,11 +13,11 @@ from onnxlint.options import (
     DimOption,
     FileOption,
     MeasureFormat,
+    MeasureTimeout,
     MemoryOption,
     OutputFile,
     Quiet,
     ShapeOption,
-    TimeoutOption,
     Verbose,
     one_of,
 )
@@ -41,7 +41,7 @@ def measure(
         MeasureFormat, typer.Option(help="What is written.", metavar=one_of(MeasureFormat))
     ] = MeasureFormat.table,
     output_file: OutputFile = None,
-    timeout: TimeoutOption = 600.0,
+    timeout: MeasureTimeout = None,
     max_memory_mb: MemoryOption = None,
     max_file_mb: FileOption = FILE_MB,
     quiet: Quiet = False,
@@ -55,7 +55,7 @@ def measure(
         shapes=shape or (),
         dims=dim or (),
         batch=batch,
-        timeout_s=timeout,
+        timeout_s=timeout or command.READING_S,
         memory_mb=max_memory_mb,
         max_file_mb=max_file_mb,
     )
@@ -66,6 +66,7 @@ def measure(
         threads=threads,
         provider=provider,
         seconds=seconds,
+        timeout_s=timeout,
         top=top,
         output_format=output_format.value,
         output_file=output_file,
