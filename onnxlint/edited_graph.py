@@ -124,25 +124,16 @@ class EditedGraph(Graph):
         return readers
 
     @cached_property
-    def _readers(self) -> dict[str, list[Node]]:
-        if self.has_same_nodes:
-            return self.base._readers
-        readers = dict(self.base._readers)
-        for name in self.reread:
-            readers.pop(name, None)
-            if name in self._consumers:
-                readers[name] = [node for node in self._consumers[name] if node.role == "compute"]
-        return readers
+    def _readers_found(self) -> dict[str, list[Node]]:
+        return {}
 
-    @cached_property
-    def _by_key(self) -> dict[str, Node]:
-        if self.has_same_nodes:
-            return self.base._by_key
-        nodes = dict(self.base._by_key)
-        for node in self.gone:
-            nodes.pop(node.key, None)
-        nodes |= {node.key: node for node in self.new}
-        return nodes
+    def readers(self, name: str) -> list[Node]:
+        """The consumers that are work at run time, found where asked for: a what-if asks of few values."""
+        found = self._readers_found.get(name)
+        if found is None:
+            found = [node for node in self.consumers(name) if node.role == "compute"]
+            self._readers_found[name] = found
+        return found
 
     @cached_property
     def writers(self) -> dict[str, list[str]]:

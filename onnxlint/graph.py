@@ -121,10 +121,6 @@ class Graph:
         return frozenset(read - own)
 
     @cached_property
-    def _by_key(self) -> dict[str, Node]:
-        return {node.key: node for node in self.nodes}
-
-    @cached_property
     def position(self) -> dict[str, int]:
         """Node key → place in execution order."""
         return dict(zip(map(_key, self.nodes), range(len(self.nodes)), strict=True))
@@ -136,11 +132,12 @@ class Graph:
 
     def node(self, key: str) -> Node:
         """The node of that key; raises KeyError."""
-        return self._by_key[key]
+        return self.nodes[self.position[key]]
 
     def get(self, key: str) -> Node | None:
         """The node of that key, or None."""
-        return self._by_key.get(key)
+        index = self.position.get(key)
+        return self.nodes[index] if index is not None else None
 
     def producer(self, name: str) -> Node | None:
         """The node that writes the value, None for inputs, weights and values from outside."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
 
 from onnxlint.graph import Graph, Node
-from onnxlint.groups import MOST_IN_ATTENTION, Rules, find_attention, find_group
+from onnxlint.groups import Rules, Seen, find_attention, find_group
 from onnxlint.kernels import ANCHORS, ATTENTION_GROUP, Kernel, classify
 from onnxlint.layout import Blocks, computed_inputs
 from onnxlint.no_ops import Known, is_open, passed_on
@@ -34,7 +34,7 @@ class Grouping:
         self.graph, self.placement = graph, placement
         self.on_device, self.on_host = on_device, on_host
         self.taken: set[str] = set()
-        self.ready: set[str] = set()
+        self.seen = Seen(graph, self.taken, placement.level)
         self.forms = on_device.forms
         self.integers = integer_sources(graph, self.forms)
         self.as_floats = read_as_floats(graph, self.integers, self.forms)
@@ -58,9 +58,7 @@ class Grouping:
         """Add a kernel behind those before it."""
         self.kernels.append(kernel)
         self.sources.append(source)
-        for node in kernel.nodes:
-            self.taken.add(node.key)
-            self.ready.update(node.outputs)
+        self.taken.update([node.key for node in kernel.nodes])
 
     @cached_property
     def first(self) -> dict[str, int]:
@@ -86,23 +84,9 @@ class Grouping:
         found: dict[str, list[str]] = {}
         for kernel in kernels:
             first = kernel.main.key
-            for node in chain(kernel.nodes, self.looked_at(kernel)):
+            for node in chain(kernel.nodes, self.looked_ahead.get(first, ())):
                 found.setdefault(node.key, []).append(first)
         return found
-
-    def looked_at(self, kernel: Kernel) -> Iterator[Node]:
-        """The nodes behind the kernel that might have been part of it."""
-        yield from self.looked_ahead.get(kernel.main.key, ())
-        rules = self.on_host if kernel.on_host else self.on_device
-        reach = max((len(group.ops) for group in rules.groups if group.ops[0] == kernel.main.op_type), default=0)
-        if rules.attention and kernel.main.op_type == "MatMul":
-            reach = max(reach, MOST_IN_ATTENTION)
-        near = [kernel.main]
-        for _ in range(reach):
-            near = [reader for node in near for name in node.outputs for reader in self.graph.consumers(name)]
-            if len(near) > _MAX_EPILOGUE:
-                near = near[:_MAX_EPILOGUE]
-            yield from near
 
     def kernel_from(self, node: Node) -> Kernel:
         """The kernel that begins with the node."""
@@ -123,10 +107,15 @@ class Grouping:
 
     def group(self, first: Node, rules: Rules) -> tuple[str, tuple[Node, ...]]:
         """The structure that begins with the node and runs as one: its name, and the nodes behind the first."""
-        level = self.placement.level
-        if rules.attention and (behind := find_attention(self.graph, first, self.ready, self.taken, level)):
-            return ATTENTION_GROUP, behind
-        return find_group(self.graph, first, rules.groups, self.taken, level)
+        seen = self.seen
+        if rules.attention and (behind := find_attention(seen, first)):
+            found = ATTENTION_GROUP, behind
+        else:
+            found = find_group(seen, first, rules.groups)
+        if seen.looked_at:
+            self.looked_ahead[first.key] = seen.looked_at
+            seen.looked_at = []
+        return found
 
     def is_unchanged(self, node: Node, rules: Rules) -> bool:
         """A Slice of everything, a padding by nothing: the result is the input."""
@@ -259,7 +248,7 @@ class Grouping:
             self.residuals.setdefault(anchor.key, []).append(node.outputs[0])
         if not outside:
             return True
-        if any(name not in self.ready and self.graph.producer(name) is not None for name in outside):
+        if not all(map(self.seen.is_ready, outside)):
             return False
         # The second operand of a residual Add, or of a gate, was computed before this kernel.
         same = all(self.graph.type_of(n).shape == self.graph.type_of(node.outputs[0]).shape for n in outside)

@@ -15,8 +15,6 @@ _ON_SCORES = frozenset({"Mul", "Div", "Add", "Where", "Cast", "Reshape", "Identi
 _MOST_ON_SCORES = 8
 _SCORE_RANK = 4
 _CHANNELS_LAST = ([0, 2, 3, 1], [0, 3, 1, 2])
-MOST_IN_ATTENTION = _MOST_ON_SCORES + 2
-"""How many nodes behind the first one `find_attention` looks at."""
 
 
 class Rules:
@@ -42,28 +40,44 @@ class Rules:
         self.forms: IntegerForms | None = forms_of(fusion)
 
 
-def find_group(
-    graph: Graph, first: Node, groups: Sequence[FusedGroup], taken: Collection[str], level: Mapping[str, int]
-) -> tuple[str, tuple[Node, ...]]:
+class Seen:
+    """What the structures are looked for among: nodes that no earlier kernel has `taken`, of one `level` each.
+
+    `looked_at` gathers the nodes that the outcome depends on.
+    """
+
+    def __init__(self, graph: Graph, taken: Collection[str], level: Mapping[str, int]) -> None:
+        self.graph, self.taken, self.level = graph, taken, level
+        self.looked_at: list[Node] = []
+
+    def is_free(self, node: Node, first: Node) -> bool:
+        """The node may be part of what begins with `first`."""
+        return node.key not in self.taken and node.role == "compute" and self.level[node.key] == self.level[first.key]
+
+    def is_ready(self, name: str) -> bool:
+        """The value is there before the kernel, or no node writes it."""
+        writer = self.graph.producer(name)
+        return writer is None or writer.key in self.taken
+
+
+def find_group(seen: Seen, first: Node, groups: Sequence[FusedGroup]) -> tuple[str, tuple[Node, ...]]:
     """The first of the groups that begins with `first`: its name, and the nodes behind `first`; else nothing.
 
-    The nodes read nothing but what `first` reads, constants and each other, and end in one value. None is `taken`, all
-    are of one `level`.
+    The nodes read nothing but what `first` reads, constants and each other, and end in one value.
     """
     for group in groups:
-        if group.ops[0] == first.op_type and (found := _matched(graph, first, list(group.ops[1:]), taken, level)):
+        if group.ops[0] == first.op_type and (found := _matched(seen, first, list(group.ops[1:]))):
             return group.name, found
     return "", ()
 
 
-def find_attention(
-    graph: Graph, first: Node, ready: Collection[str], taken: Collection[str], level: Mapping[str, int]
-) -> tuple[Node, ...]:
+def find_attention(seen: Seen, first: Node) -> tuple[Node, ...]:
     """The nodes behind `first`, a product of queries and keys, up to the product of their Softmax with the values.
 
-    Scores may be scaled, masked and biased on the way; nobody else reads them, and what is read beside them is `ready`.
+    Scores may be scaled, masked and biased on the way; nobody else reads them, and what is read beside them is ready.
     They have a batch, heads, queries and keys: no kernel takes more dims.
     """
+    graph = seen.graph
     if first.op_type != "MatMul" or any(graph.is_constant(name) for name in first.inputs):
         return ()
     if len(graph.type_of(first.outputs[0]).shape or ()) > _SCORE_RANK:
@@ -72,10 +86,11 @@ def find_attention(
     scores, is_normalized = first.outputs[0], False
     while len(found) <= _MOST_ON_SCORES:
         node = graph.sole_reader(scores)
-        if node is None or node.key in taken or node.role != "compute" or level[node.key] != level[first.key]:
+        if node is None:
             return ()
+        seen.looked_at.append(node)
         others = [name for name in node.inputs if name and name != scores and not graph.is_constant(name)]
-        if any(name not in ready and graph.producer(name) is not None for name in others):
+        if not seen.is_free(node, first) or not all(map(seen.is_ready, others)):
             return ()
         found.append(node)
         if node.op_type == "MatMul":
@@ -88,9 +103,8 @@ def find_attention(
     return ()
 
 
-def _matched(
-    graph: Graph, first: Node, wanted: list[str], taken: Collection[str], level: Mapping[str, int]
-) -> tuple[Node, ...]:
+def _matched(seen: Seen, first: Node, wanted: list[str]) -> tuple[Node, ...]:
+    graph = seen.graph
     known = {*first.inputs, first.outputs[0]}
     members = {first.key: first}
     pending: list[tuple[int, str]] = []
@@ -99,10 +113,9 @@ def _matched(
         node = graph.node(heapq.heappop(pending)[1])
         if node.key in members:
             continue
+        seen.looked_at.append(node)
         foreign = [n for n in node.inputs if n and n not in known and not graph.is_constant(n)]
-        if node.op_type not in wanted or foreign or node.key in taken or len(node.outputs) != 1:
-            return ()
-        if node.role != "compute" or level[node.key] != level[first.key]:
+        if node.op_type not in wanted or foreign or len(node.outputs) != 1 or not seen.is_free(node, first):
             return ()
         wanted.remove(node.op_type)
         members[node.key] = node

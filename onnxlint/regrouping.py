@@ -28,6 +28,7 @@ class Regrouping(Grouping):
     ) -> None:
         self.edited, self.before = graph, before
         self.suspects: set[str] = set()
+        self.found_again: list[Kernel] = []
         self.looked_up: set[str] = set()
         super().__init__(graph, placement, on_device, on_host)
 
@@ -53,6 +54,7 @@ class Regrouping(Grouping):
                 self.looked_ahead.pop(node.key, None)
                 self.residuals.pop(node.key, None)
                 kernel = self.kernel_from(node)
+                self.found_again.append(kernel)
                 self.take(kernel, self.unchanged(kernel))
                 self.compare(kernel)
 
@@ -83,24 +85,23 @@ class Regrouping(Grouping):
         if not now.on_host and not then.on_host:
             return
         yield from now.on_host ^ then.on_host
-        moved = {key: level - then.level[key] for key, level in now.level.items() if key in then.level}
+        then_level = then.level.get
+        moved = {key: level - then_level(key, level) for key, level in now.level.items()}
         if not any(moved.values()):
             return
-        for node in self.graph.compute_nodes:
-            own = moved.get(node.key)
-            for name in node.inputs:
-                writer = self.graph.producer(name)
-                if writer is not None and moved.get(writer.key, own) != own:
-                    yield node.key
-                    yield writer.key
+        for key, writers in self.graph.writers.items():
+            own = moved[key]
+            for writer in writers:
+                if moved[writer] != own:
+                    yield key
+                    yield writer
 
     def found_watchers(self) -> dict[str, list[str]]:
         """Those of kernels that are no more stay: at worst, one is found again for nothing."""
-        if all(source < 0 for source in self.sources):
+        if not self.found_again:
             return super().found_watchers()
         found = dict(self.before.watchers)
-        anew = [kernel for kernel, source in zip(self.kernels, self.sources, strict=True) if source < 0]
-        for key, watchers in self.watching(anew).items():
+        for key, watchers in self.watching(self.found_again).items():
             found[key] = [*found.get(key, ()), *watchers]
         return found
 
