@@ -68,7 +68,7 @@ class Analysis:
         self.grouping, self.placement = self._grouped(base)
         self.kernels: tuple[Kernel, ...] = tuple(self.grouping.kernels)
         self._wirings: dict[tuple[Node, ...], Wiring] = {}
-        self._loads: dict[int, Load] = {}
+        self._loads: list[Load | None] = [None] * len(self.kernels)
         self._loads_alike: dict[tuple[object, ...], Load] = {}
         self.kernel_costs: tuple[Cost, ...] = tuple(self._costs_of_kernels(base))
         self._own_times, self._own_bounds = self._alone(base)
@@ -118,12 +118,13 @@ class Analysis:
             times[list(kept)] = base._own_times[list(kept.values())]
             for index, source in kept.items():
                 self._loads[index], bounds[index] = base._loads[source], base._own_bounds[source]
+        anew = [i for i, kernel in enumerate(self.kernels) if not kernel.is_free and i not in kept]
         for hosted, machine in ((False, target.machine), (True, target.host_machine)):
-            indices = [i for i, k in enumerate(self.kernels) if k.on_host == hosted and not k.is_free and i not in kept]
-            for i in indices:
-                self._loads[i] = self._load(i, machine)
-            seconds, found = machine.times([self._loads[i] for i in indices])
+            indices = [i for i in anew if self.kernels[i].on_host == hosted]
+            loads = [self._load(i, machine) for i in indices]
+            seconds, found = machine.times(loads)
             for row, index in enumerate(indices):
+                self._loads[index] = loads[row]
                 # the host's own sets are independent of the device's: its mean stands in each of them
                 times[index] = seconds[row].mean() if hosted else seconds[row]
                 bounds[index] = "fallback" if hosted else found[row]
@@ -137,7 +138,7 @@ class Analysis:
         kept = {
             index: source
             for index, source in enumerate(sources)
-            if source in base._loads and self.kernels[index].main.op_type not in _BY_LAYOUT
+            if source >= 0 and base._loads[source] is not None and self.kernels[index].main.op_type not in _BY_LAYOUT
         }
         if kept and self._has_memory:
             # what stays on chip depends on the kernels near by
@@ -157,9 +158,9 @@ class Analysis:
     def _estimate(self) -> tuple[Seconds, list[Bound]]:
         target = self.target
         times, bounds = self._own_times.copy(), [*self._own_bounds]
-        for index, kernel in enumerate(self.kernels):
-            if kernel.is_free and not kernel.on_host:
-                times[index] = target.machine.view
+        times[[i for i, kernel in enumerate(self.kernels) if kernel.is_free and not kernel.on_host]] = (
+            target.machine.view
+        )
         if self.kernels:
             times[0] += target.machine.run
         for index, seconds_more in self.transfers.items():
@@ -227,18 +228,19 @@ class Analysis:
         for index, cost in enumerate(self.kernel_costs):
             kernel = self.kernels[index]
             if cost.macs:
-                on_device = not kernel.on_host and index in self._loads
-                macs[self._loads[index].class_index if on_device else 0] += float(cost.macs)
+                load = None if kernel.on_host else self._loads[index]
+                macs[load.class_index if load is not None else 0] += float(cost.macs)
         total = macs.sum()
         return float(total / (macs / np.array(machine.peaks)).sum()) if total else machine.peaks[0]
 
     def load(self, index: int) -> Load | None:
         """What a kernel asks of the machine that it runs on; None for one that is free."""
-        return self._loads.get(index)
+        return self._loads[index]
 
     def device_loads(self) -> list[Load]:
         """What each kernel that runs on the device asks of it, free ones left out (for fitting profiles)."""
-        return [self._loads[i] for i, k in enumerate(self.kernels) if not k.on_host and not k.is_free]
+        loads = zip(self.kernels, self._loads, strict=True)
+        return [load for kernel, load in loads if not kernel.on_host and load is not None]
 
     @cached_property
     def _host_costs(self) -> CostModel:
@@ -286,10 +288,10 @@ class Analysis:
                 kept += size
         return kept
 
-    @cached_property
+    @property
     def kernel_of(self) -> dict[str, int]:
         """Node key → index of its kernel."""
-        return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+        return self.grouping.kernel_of
 
     def next_kernel(self, index: int) -> int | None:
         """The one kernel that reads what this one computes, if it computes a single value and nothing else reads it."""
@@ -330,19 +332,17 @@ class Analysis:
         graph, kernel_of, kernels = self.graph, self.kernel_of, self.kernels
         inputs = frozenset(graph.inputs)
         hosted = [index for index, kernel in enumerate(kernels) if kernel.on_host]
-        written = (name for index in hosted for node in kernels[index].nodes for name in node.outputs if name)
+        written = {name: i for i in hosted for node in kernels[i].nodes for name in node.outputs if name}
         reading = {kernel_of[reader.key] for name in written for reader in graph.readers(name)}
         found: dict[str, int] = {}
         for index in sorted(reading.union(hosted)):
             is_hosted = kernels[index].on_host
-            for node in kernels[index].nodes:
-                for name in node.inputs:
-                    source = graph.producer(name)
-                    writer = kernel_of.get(source.key) if source is not None else None
-                    if is_hosted and (name in inputs if writer is None else not kernels[writer].on_host):
-                        found.setdefault(name, index)
-                    elif not is_hosted and writer is not None and kernels[writer].on_host:
-                        found.setdefault(name, writer)
+            for name in [name for node in kernels[index].nodes for name in node.inputs]:
+                if name in written:
+                    if not is_hosted:
+                        found.setdefault(name, written[name])
+                elif is_hosted and (name in inputs or ((node := graph.producer(name)) and node.role == "compute")):
+                    found.setdefault(name, index)
         return found
 
     @cached_property
@@ -357,8 +357,7 @@ class Analysis:
             paid[index] = paid.get(index, 0.0) + seconds
         seen: set[int] = set()
         for index, kernel in enumerate(self.kernels):
-            level = self.placement.level[kernel.main.key]
-            if kernel.on_host and level not in seen:
+            if kernel.on_host and (level := self.placement.level[kernel.main.key]) not in seen:
                 seen.add(level)
                 paid[index] = paid.get(index, 0.0) + transfer.sync_us * 1e-6
         return paid
