@@ -25,6 +25,7 @@ from onnxlint.loads import Load, load_of
 from onnxlint.placement import Placement, place
 from onnxlint.quantization import forms_of
 from onnxlint.regrouping import Regrouping
+from onnxlint.run_time_graph import RunTimeGraph
 from onnxlint.support import SupportTable
 from onnxlint.variants import cost_of
 
@@ -83,7 +84,7 @@ class Analysis:
         if base is None or not isinstance(graph, EditedGraph):
             placement = place(graph, target.device, target.table)
             return Grouping(graph, placement, *rules), placement
-        self.costs.adopt(base.costs, graph.touched, graph.recast)
+        self.costs.adopt(base.costs, graph)
         placement = place(graph, target.device, target.table, base.placement)
         return Regrouping(graph, placement, *rules, base.grouping), placement
 
@@ -287,6 +288,12 @@ class Analysis:
             if size <= room:
                 kept += size
         return kept
+
+    @cached_property
+    def at_run_time(self) -> Graph:
+        """The graph as what-ifs edit it: the nodes that run, and little else."""
+        graph = self.graph
+        return graph if isinstance(graph, EditedGraph) else RunTimeGraph.of(graph)
 
     @property
     def kernel_of(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from onnxlint.cost import Cost
 from onnxlint.device_types import PRECISION_BITS, Precision
+from onnxlint.edited_graph import EditedGraph
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import Work, cost_function
 from onnxlint.params import Params, params_by_node
@@ -53,14 +54,14 @@ class CostModel:
         self._bodies: dict[int, CostModel] = {}
         self._flows: dict[str, Cost] = {}
 
-    def adopt(self, other: CostModel, touched: Iterable[str], recast: Iterable[str]) -> None:
-        """Take over from a graph's model before edits what they leave as it was.
-
-        `touched` are the keys of the nodes, `recast` the values that are something else now.
-        """
+    def adopt(self, other: CostModel, edited: EditedGraph) -> None:
+        """Take over from the model of the graph before the edits what they leave as it was."""
         self._works |= other._works
-        for key in touched:
+        for key in edited.touched:
             self._works.pop(key, None)
+        if not any(node.role == "constant" for node in edited.new):
+            lost = {name for node in edited.gone if node.role == "constant" for name in node.outputs}
+            self._leaf_bits = {name: bits for name, bits in other._leaf_bits.items() if name not in lost}
 
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""
@@ -185,10 +186,10 @@ class CostModel:
                 if index < len(node.outputs):
                     special[node.outputs[index]] = count
         weights = read = out = 0
-        constants = self.graph._constants
+        is_constant = self.graph.is_constant
         for name, count in reads.items():
             moved = (count * self.size(name)[1] + 7) // 8
-            if name in constants:
+            if is_constant(name):
                 weights += moved
             else:
                 read += moved
@@ -206,8 +207,8 @@ class CostModel:
         nodes = wiring.nodes
         if self.integers or any(node.bodies for node in nodes):
             return None
-        constants = self.graph._constants
-        stored = [self.size(name) if name in constants else None for name in wiring.names]
+        is_constant = self.graph.is_constant
+        stored = [self.size(name) if is_constant(name) else None for name in wiring.names]
         return (wiring.places, *[id(self._known(node)) for node in nodes], *stored)
 
     def wiring(self, nodes: tuple[Node, ...]) -> Wiring:

@@ -48,13 +48,10 @@ class EditedGraph(Graph):
     def touched(self) -> frozenset[str]:
         """The keys of the nodes that `base` does not have, has besides, or has with values of another kind."""
         keys = {node.key for node in (*self.gone, *self.new)}
-        writers, readers, before = self._producers, self._consumers, self.base._consumers
         for name in self.recast:
-            if name in writers:
-                keys.add(writers[name].key)
-            keys.update([node.key for node in readers.get(name, ())])
+            keys.update([node.key for node in self.around(name)])
             if name in self._reread:
-                keys.update([node.key for node in before.get(name, ())])
+                keys.update([node.key for node in self.base.consumers(name)])
         return frozenset(keys)
 
     @property
@@ -97,31 +94,46 @@ class EditedGraph(Graph):
         yield from self.consumers(name)
 
     @cached_property
-    def _producers(self) -> dict[str, Node]:
-        if self.has_same_nodes:
-            return self.base._producers
-        producers = dict(self.base._producers)
-        for node in self.gone:
-            for name in node.outputs:
-                producers.pop(name, None)
-        producers |= {name: node for node in self.new for name in node.outputs if name}
-        return producers
+    def _root(self) -> Graph:
+        """The graph before all edits: what the overlays below do not have is as there."""
+        return self.base._root if isinstance(self.base, EditedGraph) else self.base
 
     @cached_property
-    def _consumers(self) -> dict[str, list[Node]]:
-        if self.has_same_nodes:
-            return self.base._consumers
-        readers = dict(self.base._consumers)
-        gone, position = frozenset(self.gone), self.position
+    def _writer(self) -> dict[str, Node | None]:
+        writer = dict(self.base._writer) if isinstance(self.base, EditedGraph) else {}
+        for node in self.gone:
+            writer |= dict.fromkeys(node.outputs)
+        return writer | {name: node for node in self.new for name in node.outputs if name}
+
+    def producer(self, name: str) -> Node | None:
+        """The node that writes the value, None for inputs, weights and values from outside."""
+        return self._writer[name] if name in self._writer else self._root.producer(name)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Node | None]:
+        nodes = dict(self.base._by_key) if isinstance(self.base, EditedGraph) else {}
+        return nodes | {node.key: None for node in self.gone} | {node.key: node for node in self.new}
+
+    def get(self, key: str) -> Node | None:
+        """The node of that key, or None."""
+        return self._by_key[key] if key in self._by_key else self._root.get(key)
+
+    @cached_property
+    def _readers_of(self) -> dict[str, list[Node]]:
+        readers = dict(self.base._readers_of) if isinstance(self.base, EditedGraph) else {}
         more: dict[str, list[Node]] = {}
         for node in self.new:
             for name in node.reads:
                 more.setdefault(name, []).append(node)
+        gone = frozenset(self.gone)
         for name in self.reread:
-            found = [node for node in readers.pop(name, ()) if node not in gone] + more.get(name, [])
-            if found:
-                readers[name] = sorted(found, key=lambda node: position[node.key])
+            found = [node for node in self.base.consumers(name) if node not in gone] + more.get(name, [])
+            readers[name] = sorted(found, key=lambda node: self.position[node.key]) if len(found) > 1 else found
         return readers
+
+    def consumers(self, name: str) -> list[Node]:
+        """The nodes that read the value, each once, in execution order."""
+        return self._readers_of[name] if name in self._readers_of else self._root.consumers(name)
 
     @cached_property
     def _readers_found(self) -> dict[str, list[Node]]:
@@ -161,15 +173,19 @@ class EditedGraph(Graph):
     @cached_property
     def _constants_lost_and_found(self) -> tuple[set[str], set[str]]:
         """The values that are constant in `base` alone, and those that are so here alone."""
-        before = self.base._constants
+        before = self.base.is_constant
         lost = {name for node in self.gone if node.role != "compute" for name in node.outputs}
         found = {name for node in self.new if node.role != "compute" for name in node.outputs}
         if self.weights is not self.base.weights:
             found |= self.weights - self.base.weights
-        return lost - found - self.weights, found - before
+        return lost - found - self.weights, {name for name in found if not before(name)}
 
     @cached_property
-    def _constants(self) -> frozenset[str]:
+    def _is_constant(self) -> dict[str, bool]:
         lost, found = self._constants_lost_and_found
-        before = self.base._constants
-        return before.difference(lost).union(found) if lost or found else before
+        before = self.base._is_constant if isinstance(self.base, EditedGraph) else {}
+        return before | dict.fromkeys(lost, False) | dict.fromkeys(found, True)
+
+    def is_constant(self, name: str) -> bool:
+        """The value does not depend on the inputs' data."""
+        return self._is_constant[name] if name in self._is_constant else self._root.is_constant(name)

@@ -132,7 +132,10 @@ class Graph:
 
     def node(self, key: str) -> Node:
         """The node of that key; raises KeyError."""
-        return self.nodes[self.position[key]]
+        found = self.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
 
     def get(self, key: str) -> Node | None:
         """The node of that key, or None."""
@@ -192,13 +195,13 @@ class Graph:
     @cached_property
     def unresolved(self) -> tuple[str, ...]:
         """The values read or returned at run time whose shape is not known, bodies included."""
-        inputs = tuple(name for name in self.inputs if name in self._consumers and not self.type_of(name).is_known)
+        inputs = tuple(name for name in self.inputs if self.consumers(name) and not self.type_of(name).is_known)
         return inputs + tuple(
             name
             for graph in self.with_bodies()
             for node in graph.compute_nodes
             for name in node.outputs
-            if name and not graph.type_of(name).is_known and (name in graph._consumers or name in graph.is_output)
+            if name and not graph.type_of(name).is_known and (graph.consumers(name) or name in graph.is_output)
         )
 
     @cached_property
@@ -226,9 +229,10 @@ class Graph:
 
         network: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
         network.add_nodes_from((node.key, {"node": node}) for node in self.nodes)
-        for name, writer in self._producers.items():
-            for reader in self.consumers(name):
-                network.add_edge(writer.key, reader.key, key=name)
+        for writer in self.nodes:
+            for name in writer.outputs:
+                for reader in self.consumers(name) if name else ():
+                    network.add_edge(writer.key, reader.key, key=name)
         return network
 
     def mark(self, node: Node) -> tuple[object, ...]:

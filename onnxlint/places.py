@@ -26,7 +26,8 @@ class Places:
         rewired: Mapping[str, Node],
         order: Mapping[str, int] | None = None,
     ) -> None:
-        self.before, self.removed, self.rewired, self.is_reordered = before, removed, rewired, order is not None
+        self.before, self.removed, self.rewired = before, frozenset(removed), rewired
+        self.is_reordered = order is not None
         self.place = before.position
         nodes = [*before.nodes]
         for key, node in rewired.items():

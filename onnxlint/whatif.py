@@ -40,7 +40,7 @@ def apply(graph: Graph, edits: Iterable[Edit]) -> EditedGraph:
 def applied(before: Analysis, edits: tuple[Edit, ...]) -> EditedGraph:
     """The same for an analysed graph, which keeps the last one: a rule asks what runs, then what it saves."""
     if before.last_applied is None or before.last_applied[0] is not edits:
-        before.last_applied = edits, apply(before.graph, edits)
+        before.last_applied = edits, apply(before.at_run_time, edits)
     return before.last_applied[1]
 
 
@@ -61,7 +61,7 @@ class _Change:
         """Take one more edit; raises EditError."""
         match edit:
             case Remove(key):
-                if key not in self.before.position or key in self.removed:
+                if self.before.get(key) is None or key in self.removed:
                     raise EditError(f"there is no node {key!r}")
                 self.removed[key] = None
             case Insert():
@@ -89,7 +89,9 @@ class _Change:
         made = _new_nodes(self.inserted, version)
         rewired = self.rewired()
         try:
-            nodes, moved = Places(before, self.removed, made, rewired, self.order).ordered()
+            # what is constant has no place among the nodes at run time
+            removed = [key for key in self.removed if key in before.position]
+            nodes, moved = Places(before, removed, made, rewired, self.order).ordered()
         except CycleError:
             raise EditError("the edits close a cycle") from None
         outputs = tuple(_final(self.renamed, name) for name in before.outputs) if self.renamed else before.outputs
