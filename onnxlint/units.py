@@ -32,6 +32,11 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def short(value: float) -> str:
+    """`60.6`, `2.05k`: three digits without a blank, for plots."""
+    return f"{value:.3g}" if value < 1e3 else count(value).replace(" ", "")
+
+
 def size(value: float) -> str:
     """`9.1 MB`: bytes by powers of ten, as bandwidths are given."""
     for scale, prefix in _DECIMAL:

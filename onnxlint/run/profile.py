@@ -13,7 +13,7 @@ from onnxlint import streams
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.engine import report_on
 from onnxlint.formula import with_formulas
-from onnxlint.output import profile_table, roofline_plot
+from onnxlint.output import profile_table, roofline_page
 from onnxlint.roofline import roofline_of
 from onnxlint.run.models import devices_of, read, reading
 from onnxlint.settings import Settings
@@ -45,7 +45,7 @@ def write_profile(
         report = with_formulas(report, loaded.proto, device, chosen)
     write: Callable[[TextIO], None]
     if on_roofline:
-        write = partial(roofline_plot.write, report, roofline_of(analysis))
+        write = partial(roofline_page.write, report, roofline_of(analysis))
     else:
         write = partial(profile_table.write, report)
     write = partial(write, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
