@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import onnx
 
-from onnxlint.scope import GraphDef
+from onnxlint.resolved import GraphDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable, text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from onnxlint.scope import NodeDef
+from onnxlint.resolved import NodeDef
 from onnxlint.tensor import FLOAT, QUANTIZED, TensorType
 from onnxlint.values import attribute
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from onnxlint.scope import GraphDef, NodeDef
+from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import INT64, TensorType
 from onnxlint.values import Array, attribute
 

@@ -18,8 +18,9 @@ from onnxlint.graph_builder import build_graph
 from onnxlint.load import LoadedModel
 from onnxlint.pricing import priced_findings
 from onnxlint.report import ModelInfo, Report, Summary, Tool
+from onnxlint.resolved import opsets
 from onnxlint.rule import Context, LoadedRule
-from onnxlint.scope import opsets, read_graph
+from onnxlint.scope import read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
 from onnxlint.unused import find_unused

@@ -21,7 +21,8 @@ from onnxlint.device import Device
 from onnxlint.graph_builder import build_graph
 from onnxlint.isolated import Limits
 from onnxlint.report import FormulaInfo, FormulaTerm, Report
-from onnxlint.scope import GraphDef, read_graph
+from onnxlint.resolved import GraphDef
+from onnxlint.scope import read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
 from onnxlint.tensor import TensorType

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from onnxlint.graph import Graph, Node, Role
-from onnxlint.scope import GraphDef, NodeDef
+from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.shapes import Shapes
 from onnxlint.validity import INVALID
 

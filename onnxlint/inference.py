@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from onnxlint.binding import Bound, tensor_of
 from onnxlint.contrib_shapes import DOMAINS, contrib_types
 from onnxlint.control_flow import infer_control_flow
-from onnxlint.scope import GraphDef, NodeDef
+from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
 from onnxlint.validity import schema_of, shapes_problem, types_problem

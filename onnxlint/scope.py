@@ -6,68 +6,25 @@ enclosing node in front (`outer/then_branch/inner`), so that a name is an identi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
 import onnx
 
+from onnxlint.attributes import SharedAttributes, given_twice
 from onnxlint.load import MAX_NODES, LoadError
-from onnxlint.ordering import CycleError, execution_order
+from onnxlint.resolved import GraphDef, NodeDef, domain_of, in_order, opsets
 from onnxlint.text import printable, text
-from onnxlint.validity import INVALID, node_problem, typed
-from onnxlint.values import KnownAttributes
+from onnxlint.validity import INVALID, node_problem
 
 MAX_INLINED_NODES = 100_000
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 10_000
 MAX_NAME_CHARACTERS = 1 << 27
 _SHOWN_INVALID = 8
-_DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
-_KIND = onnx.AttributeProto
-_PLAIN = frozenset({_KIND.FLOAT, _KIND.INT, _KIND.STRING, _KIND.FLOATS, _KIND.INTS, _KIND.STRINGS})
 _NO_ATTRIBUTES: Mapping[str, onnx.AttributeProto] = {}
 _NO_BODIES: Mapping[str, GraphDef] = {}
-
-
-class NodeDef(msgspec.Struct):
-    """One operator call; `inputs` keeps order and repetition, with "" for an omitted one.
-
-    Nodes of equal plain attributes share one mapping of them.
-    """
-
-    op_type: str
-    domain: str
-    version: int
-    name: str
-    key: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, onnx.AttributeProto]
-    bodies: Mapping[str, GraphDef]
-
-    def reads(self) -> Collection[str]:
-        """Every value the node needs: its inputs, "" for omitted ones, and what its bodies take from outside."""
-        return set(self.inputs).union(*(body.captured for body in self.bodies.values())) if self.bodies else self.inputs
-
-
-class GraphDef(msgspec.Struct):
-    """A graph or body: `inputs` without initializers, `declared` the types that the file states.
-
-    `captured` are the values taken from outside, `problems` (of the main graph) what can't be analysed, and why.
-    `has_invalid` (of the main graph) says that nodes contradict their schemas: they bear another operator's name.
-    """
-
-    path: str
-    inputs: list[str] = msgspec.field(default_factory=list)
-    outputs: list[str] = msgspec.field(default_factory=list)
-    nodes: list[NodeDef] = msgspec.field(default_factory=list)
-    initializers: dict[str, onnx.TensorProto] = msgspec.field(default_factory=dict)
-    sparse: dict[str, onnx.SparseTensorProto] = msgspec.field(default_factory=dict)
-    declared: dict[str, onnx.TypeProto] = msgspec.field(default_factory=dict)
-    captured: set[str] = msgspec.field(default_factory=set)
-    problems: list[str] = msgspec.field(default_factory=list)
-    has_invalid: bool = False
 
 
 def read_graph(proto: onnx.ModelProto) -> GraphDef:
@@ -87,17 +44,6 @@ def _problems(graph: GraphDef) -> Iterator[str]:
         yield f"{len(dangling)} {are} read that nothing writes ({names})"
     if not graph.outputs:
         yield "the graph has no outputs"
-
-
-def opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
-    """Domain → version, the default domain spelled ""."""
-    return {domain_of(entry.domain): entry.version for entry in imports}
-
-
-def domain_of(raw: str | bytes) -> str:
-    """The domain with ONNX's two spellings of the default one made equal."""
-    domain = text(raw)
-    return "" if domain in _DEFAULT_DOMAINS else domain
 
 
 class _Names(dict[str, str]):
@@ -121,7 +67,7 @@ class _Reader:
     def __init__(self, functions: Mapping[tuple[str, str, str], onnx.FunctionProto]) -> None:
         self.functions = functions
         self.count = self.inlined = self.depth = self.calls = self.characters = 0
-        self.known_attributes: dict[tuple[bytes, ...], Mapping[str, onnx.AttributeProto]] = {}
+        self.attributes = SharedAttributes()
         self.unversioned: dict[str, int] = {}
         self.invalid: list[str] = []
 
@@ -166,7 +112,7 @@ class _Reader:
             graph.declared.setdefault(path + text(info.name), info.type)
         own = set(names.values())
         scope = _Scope(path, _Names(path, outer, names), versions, own, references, is_body=True)
-        graph.nodes = _sorted(self.nodes(proto.node, scope))
+        graph.nodes = in_order(self.nodes(proto.node, scope))
         graph.outputs = [scope.names[info.name] or path for info in proto.output]
         read = set[str]().union(*(node.reads() for node in graph.nodes))
         read.discard("")
@@ -201,7 +147,7 @@ class _Reader:
         key = outputs[0] or next(filter(None, outputs), f"{scope.path}{op_type}#{position}")
         if len(proto.attribute) > MAX_ATTRIBUTES:
             raise LoadError(f"has a node of {len(proto.attribute):,} attributes, at {printable(key)!r}")
-        attributes = self.attributes(proto.attribute, scope.references) if proto.attribute else _NO_ATTRIBUTES
+        attributes = self.attributes.of(proto.attribute, scope.references) if proto.attribute else _NO_ATTRIBUTES
         if self.functions:
             function = self.functions.get((domain, op_type, text(proto.overload)))
             if function is not None:
@@ -216,7 +162,7 @@ class _Reader:
             self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
         problem = node_problem(op_type, domain, version, inputs, outputs, attributes)
         if len(attributes) < len(proto.attribute):  # which of two would count, each reader decides on its own
-            problem = problem or _twice(proto.attribute)
+            problem = problem or given_twice(proto.attribute)
         if problem is not None:
             self.invalid.append(f"the node {printable(key)!r} is no valid {printable(op_type)}: it {problem}")
             op_type += INVALID
@@ -234,20 +180,6 @@ class _Reader:
                     inner = f"{key}/{name}/"
                     found[name] = self.graph(attribute.g, inner, scope.names, scope.versions, scope.references)
         return found or _NO_BODIES
-
-    def attributes(
-        self, protos: Sequence[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
-    ) -> Mapping[str, onnx.AttributeProto]:
-        """A node's attributes by name; nodes of equal ones, numbers and strings alone, share what is returned."""
-        if any(proto.type not in _PLAIN for proto in protos):
-            return _attributes(protos, references)
-        mark = tuple([proto.SerializeToString() for proto in protos])
-        found = self.known_attributes.get(mark) if references is None else None
-        if found is None:
-            found = _attributes(protos, references)
-            if references is None:
-                self.known_attributes[mark] = found
-        return found
 
     def _count(self) -> None:
         self.count += 1
@@ -291,39 +223,3 @@ class _Scope(msgspec.Struct, frozen=True):
     written: set[str]
     references: Mapping[str, onnx.AttributeProto] | None
     is_body: bool
-
-
-def _twice(protos: Sequence[onnx.AttributeProto]) -> str | None:
-    seen: set[str] = set()
-    for name in (text(proto.name) for proto in protos):
-        if name in seen:
-            return f"has its attribute {printable(name)!r} twice"
-        seen.add(name)
-    return None
-
-
-def _attributes(
-    protos: Iterable[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
-) -> dict[str, onnx.AttributeProto]:
-    attributes = KnownAttributes()
-    for proto in protos:
-        if proto.ref_attr_name:
-            actual = (references or {}).get(text(proto.ref_attr_name))
-            if actual is not None:
-                attributes[text(proto.name)] = typed(actual)
-        else:
-            attributes[text(proto.name)] = typed(proto)
-    return attributes
-
-
-def _sorted(nodes: list[NodeDef]) -> list[NodeDef]:
-    """The nodes in execution order: as the file has them where that order is valid, else topological."""
-    writer = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
-    if all(writer.get(name, -1) < index for index, node in enumerate(nodes) for name in node.reads()):
-        return nodes
-    needs = [{writer[name] for name in node.reads() if name in writer} for node in nodes]
-    try:
-        return [nodes[index] for index in execution_order(needs)]
-    except CycleError as error:
-        key = printable(nodes[error.index].key)
-        raise LoadError(f"is no valid graph: it has a cycle through {key!r}") from None

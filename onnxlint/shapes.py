@@ -19,7 +19,7 @@ import onnx
 from onnxlint import isolated
 from onnxlint.binding import Bound, tensor_of
 from onnxlint.inference import Walk
-from onnxlint.scope import GraphDef
+from onnxlint.resolved import GraphDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable, text
 from onnxlint.validity import schema_of

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import onnx
 
-from onnxlint.scope import domain_of
+from onnxlint.resolved import domain_of
 from onnxlint.tensor import dtype_bits
 from onnxlint.text import text
 

@@ -21,7 +21,7 @@ from onnxlint.external import ExternalDataError, is_external, needed_bytes, open
 from onnxlint.filebytes import identity_of, open_regular, read_at
 from onnxlint.graph import Graph, Node
 from onnxlint.load import LoadedModel
-from onnxlint.scope import GraphDef
+from onnxlint.resolved import GraphDef
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS
 from onnxlint.text import text
 from onnxlint.values import Array

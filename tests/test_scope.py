@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 
 from onnxlint.api import lint_model
 from onnxlint.load import LoadError
-from onnxlint.scope import GraphDef, read_graph
+from onnxlint.resolved import GraphDef
+from onnxlint.scope import read_graph
 
 LOCAL = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
 IF = """g (float[1,3] x, bool c) => (float[1,3] y) {
