@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 from onnxlint.finding import Declare, Edit, Insert
 from onnxlint.patterns.windows import MAX_PARTS, Bounds, LegalForm, Window, by, subsampled, with_attributes
@@ -20,6 +20,7 @@ def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
         yield from _stacked(window, most)
     yield from subsampled(window, most)
     yield from _filled(window, most)
+    yield from _taps(window)
     yield from _padded_before(window, most)
     yield from _split_channels(window, most)
 
@@ -85,6 +86,52 @@ def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
     edits += _summed(window, parts)
     told = f"{len(tiles)} tiles of the {by(*window.kernel)} kernel, at most {by(most.kernel)} each, and their sum"
     yield LegalForm("the kernel in tiles, summed", told, "exact", tuple(edits))
+
+
+def _taps(window: Window) -> Iterator[LegalForm]:
+    """A dilated kernel weight by weight: a 1x1 convolution of its part for each that sees the map, and their sum."""
+    (n, c, h, w), (above, before, below, behind) = window.into, window.pads
+    reach = [(size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
+    taps = [(y * window.dilations[0], x * window.dilations[1]) for y, x in product(*map(range, window.kernel))]
+    if window.dilations == (1, 1) or len(taps) > MAX_PARTS:
+        return
+    weight = window.graph.type_of(window.node.inputs[1]).dims
+    edits: list[Edit] = [window.gone]
+    parts: list[str] = []
+    cuts = [(above - y, before - x, below - reach[0] + y, behind - reach[1] + x) for y, x in taps]
+    seen = [index for index, pads in enumerate(cuts) if _is_seen(window, pads)]
+    for index in seen:
+        pads, value = cuts[index], window.node.inputs[0]
+        if min(pads) < 0:
+            value = window.name(f"part{index}")
+            cut = [max(0, -pad) for pad in pads]
+            limits = tuple(window.name(f"{word}{index}") for word in ("starts", "ends", "axes"))
+            edits += [Declare(limit, TensorType(INT64, (2,)), is_weight=True) for limit in limits]
+            edits.append(Declare(value, window.like((n, c, h - cut[0] - cut[2], w - cut[1] - cut[3]))))
+            edits.append(Insert("Slice", (window.node.inputs[0], *limits), (value,)))
+        tap = window.name(f"tap{index}")
+        result = window.name(f"sum{index}") if len(seen) > 1 else window.node.outputs[0]
+        attributes = with_attributes(window, kernel_shape=[1, 1], dilations=[1, 1], pads=[max(0, pad) for pad in pads])
+        bias = window.node.inputs[2:] if index == seen[0] else ()
+        edits += [
+            Declare(tap, window.like((*weight[:2], 1, 1)), is_weight=True),
+            *((Declare(result, window.like(window.out)),) if len(seen) > 1 else ()),
+            Insert("Conv", (value, tap, *bias), (result,), attributes),
+        ]
+        parts.append(result)
+    edits += _summed(window, parts) if len(seen) > 1 else ()
+    those = f"the {len(seen)} of its {len(taps)} weights that see the {h}x{w} map" if len(seen) < len(taps) else ""
+    told = f"a 1x1 convolution for each of {those or f'its {len(taps)} weights'}" + (
+        ", and their sum" if len(seen) > 1 else ""
+    )
+    if seen:
+        yield LegalForm("the dilated kernel weight by weight", told, "exact", tuple(edits))
+
+
+def _is_seen(window: Window, pads: tuple[int, int, int, int]) -> bool:
+    """Something is left of the map where a weight stands over it, not padding alone."""
+    top, left, bottom, right = pads
+    return window.into[2] > max(0, -top) + max(0, -bottom) and window.into[3] > max(0, -left) + max(0, -right)
 
 
 def _summed(window: Window, parts: list[str]) -> Iterator[Edit]:

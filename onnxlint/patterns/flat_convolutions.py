@@ -17,7 +17,8 @@ from onnxlint.tensor import INT64, TensorType
 class FlatConvolution:
     """The view before, if nothing else reads it, and the convolution; `edits` are the same in four dims. Exact.
 
-    The axis of `size` along which the kernel is 1 counts maps; 0 where two such axes are one by a view.
+    `is_alone`: views stand before and behind it. The axis of `size` along which the kernel is 1 counts maps; 0 where two
+    such axes are one by a view.
     """
 
     nodes: tuple[Node, ...]
@@ -25,6 +26,7 @@ class FlatConvolution:
     kernel: tuple[int, ...]
     flat: tuple[int, ...]
     size: int
+    is_alone: bool
 
 
 def flat_convolutions(graph: Graph) -> Iterator[FlatConvolution]:
@@ -74,8 +76,10 @@ def _flat(graph: Graph, node: Node) -> FlatConvolution | None:
     chain.apply("Conv", (folded, *node.inputs[2:]), shape, attributes)
     if joined is None:
         chain.exchange(batch, size, math.prod(out[1 : 2 + axis]), math.prod(out[3 + axis :]))
-    edits = (*(Remove(one.key) for one in nodes), *chain.edits, *_read_on(graph, node.outputs[0], chain.value))
-    return FlatConvolution(nodes, edits, kernel, flat_kernel, 0 if joined is not None else size)
+    behind = tuple(_read_on(graph, node.outputs[0], chain.value))
+    edits = (*(Remove(one.key) for one in nodes), *chain.edits, *behind)
+    is_alone = len(nodes) == 2 and isinstance(behind[0], Reconnect)
+    return FlatConvolution(nodes, edits, kernel, flat_kernel, 0 if joined is not None else size, is_alone)
 
 
 def _joined(dims: tuple[int, ...], axis: int) -> tuple[int, ...]:

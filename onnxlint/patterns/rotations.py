@@ -12,17 +12,18 @@ ROTATION = (0, 2, 3, 1)
 
 
 def as_rotation(graph: Graph, node: Node) -> tuple[Edit, ...]:
-    """The same by (0,2,3,1) where it exchanges two blocks of dims behind the first, which stays or is 1; else nothing.
+    """The same by (0,2,3,1) where it exchanges two blocks of dims behind those that stay where they are; else nothing.
 
-    Dims that stay side by side are one block: channels last and channels first are such exchanges, heads are none.
+    Dims that stay side by side are one block: channels last and first, and keys, are such exchanges, heads are none.
     """
     known, result = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     if node.domain or not known.is_known or not result.is_known or 0 in known.dims:
         return ()
     perm = list(node.ints("perm") or reversed(range(len(known.dims))))
-    lead = known.dims[0] if perm[:1] == [0] else 1
+    kept = next((place for place, axis in enumerate(perm) if axis != place), len(perm))
+    lead = math.prod(known.dims[:kept])
     blocks: list[list[int]] = []
-    for axis in (axis for axis in perm if known.dims[axis] != 1 and (axis or lead == 1)):
+    for axis in (axis for axis in perm[kept:] if known.dims[axis] != 1):
         if blocks and blocks[-1][-1] < axis and math.prod(known.dims[blocks[-1][-1] + 1 : axis]) == 1:
             blocks[-1].append(axis)
         else:

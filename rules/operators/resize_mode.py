@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
+from onnxlint.no_ops import Known, passed_on
 from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.placement import cause
 from onnxlint.patterns.resizes import ResizeForm, resize_forms
@@ -39,6 +40,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all of them."""
     table = ctx.analysis.target.table
     nodes = [n for n in ctx.graph.compute_nodes if cause(ctx.graph, table, n, ctx.support(n)) == "resize"]
+    nodes = [node for node in nodes if passed_on(Known(ctx.graph, is_static=True), node) is None]
     if not nodes:
         return
     forms = list(bearable(ctx.analysis, _forms(ctx, nodes)))

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Edit, Finding, Fix
-from onnxlint.gains import bearable
+from onnxlint.gains import LEAST_GAIN, NO_TIME, NOTHING_YET, gain
 from onnxlint.graph import Graph, Node
 from onnxlint.partitions import severity_of_leaving
 from onnxlint.patterns.channel_shuffle import channel_shuffles
@@ -137,20 +137,28 @@ def check(ctx: Context) -> Iterator[Finding]:
             Fix(f"the maps added instead of stacked: {limit}-D in {_places(len(stacks))}", "exact", edits),
         )
     flat = [found for found in flat_convolutions(ctx.graph) if any(node.key in high for node in found.nodes)]
-    if flat:
-        nodes = [high.pop(node.key) for found in flat for node in found.nodes if node.key in high]
-        edits = tuple(edit for found in flat for edit in found.edits)
-        one = flat[0]
+    for are_alone in (True, False):
+        found_here = [found for found in flat if found.is_alone == are_alone]
+        if not found_here:
+            continue
+        nodes = [high.pop(node.key) for found in found_here for node in found.nodes if node.key in high]
+        edits = tuple(edit for found in found_here for edit in found.edits)
+        one = found_here[0]
         by = f"with {one.size} times the batch" if one.size else "behind a view that joins two axes"
+        where = _places(len(found_here))
         yield _finding(
             ctx,
             whole,
             nodes,
-            len(flat),
-            f"Conv over three dims, with a kernel of 1 along one, in {_places(len(flat))}: "
-            f"{name} holds at most {limit}-D",
-            f"The {_x(one.kernel)} kernel is one of {_x(one.flat)} {by}.\nExact: no retraining.",
-            Fix(f"Conv over two dims: {limit}-D in {_places(len(flat))}", "exact", edits),
+            len(found_here),
+            f"Conv over three dims, with a kernel of 1 along one, in {where}: {name} holds at most {limit}-D",
+            f"The {_x(one.kernel)} kernel is one of {_x(one.flat)} {by}"
+            + (
+                ".\nExact: no retraining."
+                if are_alone
+                else ":\nexact, but what is around it has to change with it, by hand."
+            ),
+            Fix(f"Conv over two dims: {limit}-D in {where}", "exact", edits) if are_alone else None,
         )
     if high:
         nodes = list(high.values())
@@ -216,14 +224,21 @@ def _finding(
 
     `whole`: all nodes of too many dims: what they cut together is no other rule's.
     """
-    device = ctx.device.name
-    refused = ""
+    device, refused = ctx.device.name, ""
     if fix is None:
-        refused = f"onnxlint has no form of this in fewer dims for {device}: it has to be rewritten by hand."
+        refused = (
+            suggestion or f"onnxlint has no form of this in fewer dims for {device}: it has to be rewritten by hand."
+        )
     elif not ctx.runs(fix.edits):
         refused = f"Its form in fewer dims holds operators that {device} does not run."
-    elif not bearable(ctx.analysis, [fix]):
-        refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
+    else:
+        saved = gain(ctx.analysis, fix) / ctx.total_s if ctx.total_s else 0.0
+        if saved < -NO_TIME:
+            refused = (
+                "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
+            )
+        elif saved <= LEAST_GAIN:
+            suggestion += "\n" + NOTHING_YET
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
     return Finding(

@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Severity
-from onnxlint.gains import NO_TIME, gain
+from onnxlint.gains import LEAST_GAIN, NO_TIME, NOTHING_YET, gain
 from onnxlint.graph import Node
 from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.affine import folded, scaled
@@ -50,8 +50,6 @@ from onnxlint.units import plural
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
-_LEAST_GAIN = 0.001
-"""The part of the latency that a rewrite saves at least, to be worth its work by itself."""
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -107,8 +105,8 @@ def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> 
     reasons = Counter(ctx.support(node).reason for node in nodes)
     priced = [(fix, gain(ctx.analysis, fix)) for fix in _fixes(ctx, nodes)]
     fixes = tuple(fix for fix, saved in priced if saved >= -NO_TIME * ctx.total_s)
-    if fixes and max(saved for _, saved in priced) <= _LEAST_GAIN * ctx.total_s:
-        beside = "It saves nothing yet, beside the operators that leave with it: mend those first."
+    if fixes and max(saved for _, saved in priced) <= LEAST_GAIN * ctx.total_s:
+        beside = NOTHING_YET
     elif priced and not fixes:
         beside = "Its other forms cost more here, beside the operators that leave with it: mend those first."
     else:

@@ -12,9 +12,9 @@ twice. MobileNetV3 (arXiv 1905.02244, tables 1 and 2) has gates in some stages o
 since they "are not well supported for some mobile accelerators" (its README, tensorflow/tpu).
 
 ## How to fix
-Train without the gates, stage by stage: drop those first that take most time for a map, where maps are large and
-channels few, and keep the late ones as long as the budget allows. The finding names the stages by their price. It needs
-retraining; what it does to the accuracy is not known here.
+Train without the gates, stage by stage: drop those first that take most time, and keep the others, the late ones above
+all, as long as the budget allows. The finding names the stages by their price. It needs retraining; what it does to the
+accuracy is not known here.
 
 ## Where it is silent
 On attention over positions, on gates without a layer between mean and sigmoid, and where they take less than is shown.
@@ -23,6 +23,7 @@ On attention over positions, on gates without a layer between mean and sigmoid, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 from onnxlint.finding import Finding, Fix
 from onnxlint.patterns.squeeze_excite import SqueezeExcite, squeeze_excites
@@ -48,6 +49,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         gain = float(saving(ctx.analysis, _fix(gates, "all").edits).mean())
     except EditError:
         return
+    latest = min(stages.values(), key=lambda stage: prod(stage[0].positions))
     nodes = [node for gate in gates for node in gate.nodes]
     macs = sum(work.macs for node in nodes if (work := ctx.analysis.costs.work(node)) is not None)
     whole = sum(cost.macs for cost in ctx.analysis.kernel_costs) or 1
@@ -60,7 +62,12 @@ def check(ctx: Context) -> Iterator[Finding]:
         f"and {100 * max(gain, 0) / ctx.total_s:.0f} % less time without {'them' if len(gates) > 1 else 'it'}",
         suggestion=f"Drop the dearest first, {_named(ranked[0])}"
         + (f", then {_named(ranked[1])}" if len(ranked) > 1 else "")
-        + "; keep the late ones as long as the budget allows.\nIt needs retraining.",
+        + (
+            f"; keep {_named(latest)} as long as the budget allows"
+            if len(ranked) > 2 and latest not in ranked[:2]
+            else ""
+        )
+        + ".\nIt needs retraining.",
         nodes=tuple(node.key for node in nodes),
         places=len(gates),
         fixes=tuple(fixes),

@@ -54,7 +54,14 @@ def tiles(kernel: tuple[int, int], largest: int) -> Iterator[tuple[slice, slice]
             yield slice(top, bottom), slice(left, right)
 
 
-def derived(whole: Array, limits: Bounds, pads: tuple[int, ...], size: tuple[int, int]) -> Weights:
+def seen(index: int, kernel: tuple[int, ...], limits: Bounds, dilation: int) -> tuple[slice, slice]:
+    if dilation == 1:
+        return list(tiles((kernel[0], kernel[1]), limits.kernel))[index]
+    row, column = (dilation * place for place in divmod(index, kernel[1]))
+    return slice(row, row + 1), slice(column, column + 1)
+
+
+def derived(whole: Array, limits: Bounds, pads: tuple[int, ...], size: tuple[int, int], dilation: int = 1) -> Weights:
     """The weights that each form makes of the whole one, as its docstring says."""
 
     def make(name: str, dims: tuple[int, ...], dtype: int) -> Array:
@@ -65,14 +72,18 @@ def derived(whole: Array, limits: Bounds, pads: tuple[int, ...], size: tuple[int
                 rows, columns = list(tiles(whole.shape[2:], limits.kernel))[index]
                 return np.ascontiguousarray(whole[:, :, rows, columns])
             case "starts" | "ends" | "axes" as kind:
-                rows, columns = list(tiles(whole.shape[2:], limits.kernel))[index]
+                rows, columns = seen(index, whole.shape[2:], limits, dilation)
                 before = (rows.start - pads[0], columns.start - pads[1])
-                behind = (whole.shape[2] - rows.stop - pads[2], whole.shape[3] - columns.stop - pads[3])
+                reach = [(side - 1) * dilation + 1 for side in whole.shape[2:]]
+                behind = (reach[0] - rows.stop - pads[2], reach[1] - columns.stop - pads[3])
                 if kind == "starts":
                     return np.array([max(0, cut) for cut in before])
                 if kind == "ends":
                     return np.array([s - max(0, cut) for s, cut in zip(size, behind, strict=True)])
                 return np.array([2, 3])
+            case "tap":
+                row, column = divmod(index, whole.shape[3])
+                return np.ascontiguousarray(whole[:, :, row : row + 1, column : column + 1])
             case "filled":
                 wide = np.zeros(dims, np.float32)
                 steps = [(wide.shape[a] - 1) // (whole.shape[a] - 1) for a in (2, 3)]
@@ -101,7 +112,7 @@ def is_exact(text: str, limits: Bounds, title: str) -> bool:
     dims = graph.type_of(node.inputs[1]).dims if len(node.inputs) > 1 else (1, 1, 1, 1)
     size = graph.type_of(node.inputs[0]).dims[2:]
     pads = tuple(node.attr("pads") or (0, 0, 0, 0))
-    after = derived(weight(dims), limits, pads, (size[0], size[1]))
+    after = derived(weight(dims), limits, pads, (size[0], size[1]), (node.attr("dilations") or [1])[0])
     assert form.safety == "exact"
     return same_outputs(graph, form.edits, originals, after)
 
@@ -115,12 +126,13 @@ def pool(op: str, size: int, attributes: str) -> str:
     return f"p (float[1,3,{size},{size}] x) => (y) {{ y = {op}<{attributes}>(x) }}"
 
 
-TILES, BLOCKS, STRIDE, POOLS, FILLED = (
+TILES, BLOCKS, STRIDE, POOLS, FILLED, TAPS = (
     "the kernel in tiles, summed",
     "blocks moved into the channels first, then a smaller kernel",
     "the stride in two steps",
     "smaller pools behind each other",
     "the dilated kernel filled with zeros",
+    "the dilated kernel weight by weight",
 )
 
 
@@ -134,6 +146,10 @@ TILES, BLOCKS, STRIDE, POOLS, FILLED = (
         (conv(32, 16, "strides=[16,16]", channels=3), most(stride=7), BLOCKS),
         (conv(33, 3, "strides=[8,8], pads=[1,1,1,1]"), most(stride=4), STRIDE),
         (conv(16, 3, "dilations=[2,2], pads=[2,2,2,2]"), most(dilation=1, kernel=7), FILLED),
+        (conv(16, 3, "dilations=[3,3], pads=[3,3,3,3]"), most(dilation=2), TAPS),
+        (conv(16, 3, "dilations=[3,3], pads=[1,4,0,2], strides=[2,2]"), most(dilation=2), TAPS),
+        (conv(16, 3, "dilations=[12,12], pads=[12,12,12,12]"), most(dilation=2), TAPS),
+        (conv(16, 3, "dilations=[36,36], pads=[36,36,36,36]"), most(dilation=2), TAPS),
         (conv(16, 9, "pads=[9,8,7,6]"), most(padding=4), "the padding by an operator of its own"),
         (conv(8, 3, "pads=[1,1,1,1]", channels=32), most(channels=8), "the input channels in parts, summed"),
         (pool("MaxPool", 20, "kernel_shape=[13,13], pads=[6,6,6,6]"), most(kernel=7), POOLS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from edited import graph_of, run, same_outputs
-from linting import found
+from linting import found, found_in
 
 from onnxlint.device_operators import Condition
 from onnxlint.patterns.resizes import ResizeForm, resize_forms
@@ -79,3 +79,10 @@ def test_other_modes_need_retraining() -> None:
 @pytest.mark.parametrize(("network", "device"), [("resnet50", "hi3519"), ("mobilenet_v2", "x3")])
 def test_silent_without_resizing(network: str, device: str) -> None:
     assert found(network, "OPS008", device) == []
+
+
+def test_a_resize_that_changes_nothing_is_no_op_alone() -> None:
+    text = """n (float[1,8,28,28] x) => (y) <float[4] s = {1, 1, 1, 1}> {
+      a = Relu(x) b = Resize<mode = "linear">(a, , s) y = Relu(b) }"""
+    assert found_in(text, "OPS008", "hi3519") == []
+    assert len(found_in(text, "GRF004", "hi3519")) == 1
