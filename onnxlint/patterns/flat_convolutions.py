@@ -17,8 +17,8 @@ from onnxlint.tensor import INT64, TensorType
 class FlatConvolution:
     """The view before, if nothing else reads it, and the convolution; `edits` are the same in four dims. Exact.
 
-    `is_alone`: views stand before and behind it. The axis of `size` along which the kernel is 1 counts maps; 0 where two
-    such axes are one by a view.
+    `is_alone`: views stand before and behind it. The axis of `size` along which the kernel is 1 counts maps; 0 where
+    two such axes are one by a view.
     """
 
     nodes: tuple[Node, ...]
