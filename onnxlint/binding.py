@@ -65,7 +65,7 @@ def bind(graph: GraphDef, bindings: Bindings) -> Bound:
         if dims is None:
             types[name] = TensorType(dtype, None)
             continue
-        bound = [_value(name, dims, axis, dtype, symbols, assumed) for axis in range(len(dims))]
+        bound = [_value(name, dims, axis, symbols, assumed) for axis in range(len(dims))]
         types[name] = TensorType(dtype, tuple(bound))
     return Bound(types, symbols, tuple(assumed), factor, _batch_of(types, bindings.batch))
 
@@ -190,7 +190,6 @@ def _value(
     name: str,
     dims: list[int | str | None],
     axis: int,
-    dtype: int,
     symbols: dict[str, int],
     assumed: list[str],
 ) -> int:
@@ -199,14 +198,14 @@ def _value(
         return dim
     if isinstance(dim, str) and dim in symbols:
         return symbols[dim]
-    value = _assumption(dim or "", dims, axis, dtype)
+    value = _assumption(dim or "", dims, axis)
     if isinstance(dim, str):
         symbols[dim] = value
     assumed.append(f"{printable(dim)}={value}" if dim else f"{printable(name)}[{axis}]={value}")
     return value
 
 
-def _assumption(symbol: str, dims: list[int | str | None], axis: int, dtype: int) -> int:
+def _assumption(symbol: str, dims: list[int | str | None], axis: int) -> int:
     """The stated stand-in for a free dim: by the symbol's name where it tells, else by its place."""
     if _BATCH.search(symbol):
         return ASSUMED_BATCH

@@ -29,7 +29,7 @@ def recurrence(cell: str) -> CostFunction:
             raise ValueError("X, W and R have three dims")
         steps, batch = (x[1], x[0]) if call.number("layout") else (x[0], x[1])
         defaults, gates, rest = _CELLS[cell]
-        units = call.size(2) // max(_hidden(call, gates), 1) // gates  # directions · hidden
+        units = call.size(2) // max(_hidden(call), 1) // gates  # directions · hidden
         listed = [name.decode("utf-8", "replace") for name in call.attr("activations", [])]
         names = [listed[i] for i in _LISTED[cell]] if listed else list(defaults)
         flops = rest + sum(map(activation_flops, names)) + (gates if call.has(3) else 0)
@@ -43,7 +43,7 @@ def recurrence(cell: str) -> CostFunction:
     return cost
 
 
-def _hidden(call: Call, gates: int) -> int:
+def _hidden(call: Call) -> int:
     """The hidden size: R is (directions, gates·hidden, hidden), transposed in DynamicQuantizeLSTM."""
     return call.number("hidden_size") or min(call.dims(2)[1:])
 

@@ -65,7 +65,7 @@ def _axes(graph: Graph, node: Node, dims: list[int], known: Mapping[str, tuple[A
         return None
     first = known.get(node.inputs[0]) or _outside(graph, node.inputs[0])
     if node.op_type in CONVOLUTIONS | TRANSPOSED and not node.domain:
-        return _convolved(graph, node, first, dims)
+        return _convolved(node, first, dims)
     if node.op_type == "MatMul":
         return _product(graph, node, dims, known)
     if node.op_type == "Gemm":
@@ -102,7 +102,7 @@ def projected(axis: Axis, size: int) -> Axis:
     return _one("channel", size)
 
 
-def _convolved(graph: Graph, node: Node, first: Sequence[Axis], dims: list[int]) -> list[Axis]:
+def _convolved(node: Node, first: Sequence[Axis], dims: list[int]) -> list[Axis]:
     groups = node.attr("group", 1)
     same = len(first) == len(dims)
     channels = first[1] if same and len(first) > 1 else ()

@@ -58,7 +58,7 @@ def branched_blocks(graph: Graph) -> Iterator[Block]:
     for node in graph.compute_nodes:
         if node.op_type != "Concat" or len(node.inputs) < 3:
             continue
-        rows = [_row(graph, name, node) for name in node.inputs]
+        rows = [_row(graph, name) for name in node.inputs]
         sources = {source for _, source in rows}
         if len(sources) != 1 or sum(any(n.op_type == "Conv" for n in row) for row, _ in rows) < 3:
             continue
@@ -107,7 +107,7 @@ def _previous(graph: Graph, node: Node) -> tuple[Node, list[Node]] | None:
     return None
 
 
-def _row(graph: Graph, value: str, join: Node) -> tuple[list[Node], str]:
+def _row(graph: Graph, value: str) -> tuple[list[Node], str]:
     row: list[Node] = []
     while len(row) < _MAX_BRANCH:
         writer = graph.producer(value)

@@ -42,7 +42,7 @@ def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> I
     if mode == b"linear" and transform in (b"half_pixel", b"pytorch_half_pixel") and scale % 2 == 0:
         title = "a transposed convolution with bilinear weights, one group a channel (the border differs)"
         yield _transposed(graph, node, scale, 2 * scale, "close", title)
-    yield from _other_modes(graph, node, mode.decode("utf-8", "replace"), conditions)
+    yield from _other_modes(node, mode.decode("utf-8", "replace"), conditions)
 
 
 def _by_products(graph: Graph, node: Node) -> ResizeForm:
@@ -121,7 +121,7 @@ def _transposed(graph: Graph, node: Node, scale: int, kernel: int, safety: Safet
     return ResizeForm(title, safety, edits)
 
 
-def _other_modes(graph: Graph, node: Node, mode: str, conditions: Sequence[Condition]) -> Iterator[ResizeForm]:
+def _other_modes(node: Node, mode: str, conditions: Sequence[Condition]) -> Iterator[ResizeForm]:
     """The same scale in the modes and transforms that the device lists."""
     modes = next((limit.modes for limit in conditions if limit.modes), ["nearest", "linear"])
     transforms = next((limit.coordinates for limit in conditions if limit.coordinates), ["asymmetric", "half_pixel"])

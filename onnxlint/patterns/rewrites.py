@@ -47,7 +47,7 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         edits = (gone, *_negated(graph, node.inputs[1], f"{out}/negated", out), added)
         yield Rewrite("Sub as Mul by -1 and Add", "exact", edits)
     if name == "Split" and all(graph.type_of(part).is_known for part in node.outputs):
-        yield Rewrite("Split as a Slice for each part", "exact", (gone, *_slices(graph, node)))
+        yield Rewrite("Split as a Slice for each part", "exact", (gone, *_slices(node)))
     if name == "Sum" and len(node.inputs) > 1:
         yield Rewrite("Sum as Add", "exact", (gone, *_added(graph, node)))
     if name in ("Softmax", "LogSoftmax"):
@@ -114,7 +114,7 @@ def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edi
     yield Insert("Mul", (value, minus), (result,))
 
 
-def _slices(graph: Graph, node: Node) -> Iterator[Edit]:
+def _slices(node: Node) -> Iterator[Edit]:
     """One Slice along the axis for each part of a Split that is read."""
     for part in filter(None, node.outputs):
         limits = tuple(f"{part}/{word}" for word in ("starts", "ends", "axes"))

@@ -114,7 +114,7 @@ def split_once(
     places = [place for shuffle in shuffles if (place := _place(graph, shuffle)) is not None]
     edits: list[Edit] = []
     replaced: set[ChannelShuffle] = set()
-    for linked in _linked(graph, places):
+    for linked in _linked(places):
         found = _replacement(graph, linked, slices)
         if found is not None:
             edits += found
@@ -157,7 +157,7 @@ def _place(graph: Graph, shuffle: ChannelShuffle) -> _Place | None:
     return _Place(shuffle, inputs, nodes, tuple(sinks), tuple(passed))
 
 
-def _linked(graph: Graph, places: list[_Place]) -> list[list[_Place]]:
+def _linked(places: list[_Place]) -> list[list[_Place]]:
     """The places grouped by who passes channels to whom, without the groups where one passes them elsewhere."""
     reading = {key: index for index, place in enumerate(places) for key in place.joins}
     group = list(range(len(places)))

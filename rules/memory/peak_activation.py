@@ -42,7 +42,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     peak = activation_peak(ctx.analysis)
     weights = sum(cost.weight_bytes for cost in ctx.analysis.kernel_costs)
     if memory and peak.bytes + weights > _NEAR * memory:
-        better = _better(ctx, peak, _GAIN * peak.bytes)
+        better = _better(ctx, _GAIN * peak.bytes)
         is_short = peak.bytes + weights > memory
         yield _finding(
             ctx,
@@ -53,13 +53,13 @@ def check(ctx: Context) -> Iterator[Finding]:
             is_error=is_short,
         )
     elif chip and device.kind in ("npu", "dsp") and peak.bytes > chip:
-        better = _better(ctx, peak, min(chip, _GAIN * peak.bytes))
+        better = _better(ctx, min(chip, _GAIN * peak.bytes))
         if better is not None:
             message = f"{size(peak.bytes)} of activations at once, where {size(chip)} stay on the chip"
             yield _finding(ctx, peak, better, message, is_error=False)
 
 
-def _better(ctx: Context, peak: Peak, most: float) -> tuple[Reorder, Peak] | None:
+def _better(ctx: Context, most: float) -> tuple[Reorder, Peak] | None:
     """Another order that holds no more than `most`, and its peak."""
     nodes, expected = greedy_order(ctx.analysis)
     if expected > most:

@@ -40,7 +40,6 @@ CAUSES = (
     "TRF003",
 )
 RULES = [find_rule(installed_rules(), code) for code in CODES]
-ACTIVATION = "n (float[1,8,14,14] x) => (float[1,8,14,14] y) {{ {body} }}"
 
 
 def lint(name: str, device: str) -> Report:
