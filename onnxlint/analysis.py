@@ -91,7 +91,7 @@ class Analysis:
     def _costs_of_kernels(self, base: Analysis | None) -> Iterator[Cost]:
         alike: dict[tuple[object, ...], Cost] = {}
         graph = self.graph
-        known = base._wirings if base is not None and isinstance(graph, EditedGraph) and graph.has_same_nodes else {}
+        known = base._wirings if base is not None and isinstance(graph, EditedGraph) and graph.has_same_wiring else {}
         for kernel, source in zip(self.kernels, self.grouping.sources, strict=True):
             if base is not None and source >= 0:
                 yield base.kernel_costs[source]

@@ -25,11 +25,11 @@ _Known = tuple[Work | None, Node]
 
 
 class Wiring(NamedTuple):
-    """How the nodes of a group hang together: the values that leave it, all its values, and where each stands."""
+    """How the nodes of a group hang together: the values that leave it, its constants, and where each value stands."""
 
     nodes: tuple[Node, ...]
     leaving: list[str]
-    names: tuple[str, ...]
+    constants: list[str]
     places: tuple[int, ...]
 
 
@@ -207,16 +207,16 @@ class CostModel:
         nodes = wiring.nodes
         if self.integers or any(node.bodies for node in nodes):
             return None
-        is_constant = self.graph.is_constant
-        stored = [self.size(name) if is_constant(name) else None for name in wiring.names]
-        return (wiring.places, *[id(self._known(node)) for node in nodes], *stored)
+        return (wiring.places, *[id(self._known(node)) for node in nodes], *map(self.size, wiring.constants))
 
     def wiring(self, nodes: tuple[Node, ...]) -> Wiring:
-        """How the nodes hang together; the same in every graph of the same nodes."""
+        """How the nodes hang together; the same in every graph of the same nodes and constants."""
         places: dict[str, int] = {}
         wired = [places.setdefault(n, len(places)) for node in nodes for n in (*node.inputs, *node.outputs)]
         leaving = self.leaving(nodes)
-        return Wiring(nodes, leaving, tuple(places), (*wired, *[places[name] for name in leaving]))
+        constants = list(filter(self.graph.is_constant, places))
+        stand = (*wired, -1, *[places[name] for name in leaving], -1, *[places[name] for name in constants])
+        return Wiring(nodes, leaving, constants, stand)
 
     def leaving(self, nodes: tuple[Node, ...]) -> list[str]:
         """The values written by `nodes` that another node reads or that the graph returns; not those of bodies."""

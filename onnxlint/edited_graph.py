@@ -55,6 +55,11 @@ class EditedGraph(Graph):
         return frozenset(keys)
 
     @property
+    def has_same_wiring(self) -> bool:
+        """The nodes are those of `base`, and read the same constants."""
+        return self.has_same_nodes and not any(self._constants_lost_and_found)
+
+    @property
     def has_same_nodes(self) -> bool:
         """The nodes are those of `base`, in the same order: the edits only declared types."""
         return not (self.gone or self.new or self.moved)
@@ -188,4 +193,5 @@ class EditedGraph(Graph):
 
     def is_constant(self, name: str) -> bool:
         """The value does not depend on the inputs' data."""
-        return self._is_constant[name] if name in self._is_constant else self._root.is_constant(name)
+        found = self._is_constant.get(name)
+        return name in self._root._constants if found is None else found

@@ -34,9 +34,9 @@ class RunTimeGraph(Graph):
         """The node of that key, or None."""
         return self.whole.get(key)
 
-    def is_constant(self, name: str) -> bool:
-        """The value does not depend on the inputs' data."""
-        return self.whole.is_constant(name)
+    @cached_property
+    def _constants(self) -> frozenset[str]:
+        return self.whole._constants
 
     @cached_property
     def compute_nodes(self) -> tuple[Node, ...]:

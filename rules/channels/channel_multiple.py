@@ -163,6 +163,8 @@ def _padding(ctx: Context, node: Node) -> tuple[float, list[int]]:
         return 0.0, []
     into, out, is_depthwise, _ = channels
     alignment = ctx.device.alignment
+    if (is_depthwise or into % alignment.input_channels == 0) and out % alignment.output_channels == 0:
+        return 0.0, []
     before = _channels_read(ctx.graph, node)
     cost, real, unaligned = 1, 1, []
     for width, multiple, is_chosen in (
