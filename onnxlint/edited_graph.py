@@ -162,13 +162,11 @@ class EditedGraph(Graph):
             for name in node.outputs:
                 changed.update([reader.key for reader in self.consumers(name)])
 
-        def found(node: Node) -> list[str]:
-            if node.key not in changed:
-                return before[node.key]
-            writers = map(self.producer, filter(None, node.inputs))
-            return [writer.key for writer in writers if writer is not None and writer.role == "compute"]
-
-        return {node.key: found(node) for node in self.compute_nodes}
+        writers = {node.key: before.get(node.key, []) for node in self.compute_nodes}
+        for key in changed.intersection(writers):
+            found = [self.producer(name) for name in self.node(key).inputs if name]
+            writers[key] = [writer.key for writer in found if writer is not None and writer.role == "compute"]
+        return writers
 
     @cached_property
     def has_dequantized(self) -> bool:

@@ -25,9 +25,9 @@ _MAX_OPERANDS = 16
 class Grouping:
     """Groups the graph's run-time nodes into `kernels` of the device and, where they were placed there, of its host.
 
-    `residuals` and `looked_ahead` tell by the key of a kernel's first node which sums it took for residual ones, and
-    which nodes it might have taken in besides. `sources` are for the grouping of an edited graph: the index that a
-    kernel has in the graph before the edits, or -1.
+    `keys` are those of each kernel's nodes. `residuals` and `looked_ahead` tell by the key of a kernel's first node
+    which sums it took for residual ones, and which nodes its finding looked at besides. `sources` are for the grouping
+    of an edited graph: the index that a kernel has in the graph before the edits, or -1.
     """
 
     def __init__(self, graph: Graph, placement: Placement, on_device: Rules, on_host: Rules) -> None:
@@ -45,6 +45,7 @@ class Grouping:
         self.residuals: dict[str, list[str]] = {}
         self.looked_ahead: dict[str, list[Node]] = {}
         self.kernels: list[Kernel] = []
+        self.keys: list[list[str]] = []
         self.sources: list[int] = []
         self.run()
 
@@ -54,11 +55,16 @@ class Grouping:
             if node.key not in self.taken:
                 self.take(self.kernel_from(node))
 
-    def take(self, kernel: Kernel, source: int = -1) -> None:
-        """Add a kernel behind those before it."""
+    def take(self, kernel: Kernel) -> None:
+        """Add a kernel that was not there before the edits, behind those before it."""
+        self.add(kernel, [node.key for node in kernel.nodes], -1)
+
+    def add(self, kernel: Kernel, keys: list[str], source: int) -> None:
+        """Add a kernel of the nodes with these keys, which had the index `source`."""
         self.kernels.append(kernel)
+        self.keys.append(keys)
         self.sources.append(source)
-        self.taken.update([node.key for node in kernel.nodes])
+        self.taken.update(keys)
 
     @cached_property
     def first(self) -> dict[str, int]:
@@ -68,7 +74,7 @@ class Grouping:
     @cached_property
     def kernel_of(self) -> dict[str, int]:
         """Node key → index of its kernel."""
-        return {node.key: index for index, kernel in enumerate(self.kernels) for node in kernel.nodes}
+        return {key: index for index, keys in enumerate(self.keys) for key in keys}
 
     @cached_property
     def watchers(self) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -20,9 +20,11 @@ class Placement(msgspec.Struct, frozen=True):
     """`support` of every run-time node by key; `level` counts the changes of place on the longest way to a node.
 
     Nodes on the host with the same level are one partition: they run between the same two stretches of the device.
+    `unsupported` are those of them that the device can't run.
     """
 
     support: Mapping[str, Support]
+    unsupported: frozenset[str]
     on_host: frozenset[str]
     level: Mapping[str, int]
 
@@ -45,21 +47,29 @@ def place(graph: Graph, device: Device, table: SupportTable, before: Placement |
     What lies between two stretches of the host and holds no convolution or matrix product stays there as well:
     runtimes don't hand over for a few element-wise operators, they have a least size of a partition.
     """
-    support = _supported(graph, table, before)
-    on_host = {key for key, found in support.items() if found.status == "unsupported"}
+    support, unsupported = _supported(graph, table, before)
+    is_same = isinstance(graph, EditedGraph) and graph.has_same_nodes
+    if before is not None and is_same and unsupported == before.unsupported:
+        return Placement(support, unsupported, before.on_host, before.level)
+    on_host = set(unsupported)
     if on_host and device.operators.one_partition:
         on_host = _behind_first(graph, on_host)
     if not on_host:
-        return Placement(support, frozenset(), dict.fromkeys(support, 0))
+        return Placement(support, unsupported, unsupported, dict.fromkeys(support, 0))
     level = _levels(graph, on_host)
     while kept := _not_worth_leaving(graph, on_host, level):
         on_host |= kept
         level = _levels(graph, on_host)
-    return Placement(support, frozenset(on_host), level)
+    return Placement(support, unsupported, frozenset(on_host), level)
 
 
-def _supported(graph: Graph, table: SupportTable, before: Placement | None) -> dict[str, Support]:
-    """The support of each run-time node; nodes alike are asked for once, those that no edit touched not at all."""
+def _supported(
+    graph: Graph, table: SupportTable, before: Placement | None
+) -> tuple[dict[str, Support], frozenset[str]]:
+    """The support of each run-time node, and which of them the device can't run.
+
+    Nodes alike are asked for once, those that no edit touched not at all.
+    """
     alike: dict[tuple[object, ...], Support] = {}
 
     def ask(node: Node) -> Support:
@@ -70,14 +80,18 @@ def _supported(graph: Graph, table: SupportTable, before: Placement | None) -> d
         return found
 
     if before is None or not isinstance(graph, EditedGraph):
-        return {node.key: ask(node) for node in graph.compute_nodes}
+        support = {node.key: ask(node) for node in graph.compute_nodes}
+        return support, _not_run(support)
+    nodes = [node for key in graph.touched if (node := graph.get(key)) is not None and node.role == "compute"]
+    anew = {node.key: ask(node) for node in nodes}
     support = dict(before.support)
-    for key in graph.touched:
+    for key in graph.touched.difference(anew):
         support.pop(key, None)
-        node = graph.get(key)
-        if node is not None and node.role == "compute":
-            support[key] = ask(node)
-    return support
+    return support | anew, before.unsupported.difference(graph.touched).union(_not_run(anew))
+
+
+def _not_run(support: Mapping[str, Support]) -> frozenset[str]:
+    return frozenset(key for key, found in support.items() if found.status == "unsupported")
 
 
 def _behind_first(graph: Graph, on_host: set[str]) -> set[str]:
@@ -105,37 +119,32 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
 
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
     """
-    inputs = frozenset(graph.inputs)
+    inputs, writers = frozenset(graph.inputs), graph.writers
+    readers: dict[str, list[str]] = {}
+    for key, before in writers.items():
+        for other in before:
+            readers.setdefault(other, []).append(key)
     seen: set[str] = set()
     light: set[str] = set()
-    for hosted in on_host:
-        for fed in _readers(graph, graph.node(hosted)):
-            if fed.key in on_host or fed.key in seen:
-                continue
-            stretch, pending, is_read = {fed.key}, [fed], False
-            while pending:
-                node = pending.pop()
-                ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
-                if ends or node.bodies or node.op_type in WORTH_LEAVING:
-                    break
-                readers = list(_readers(graph, node))
-                is_read = is_read or any(reader.key in on_host for reader in readers)
-                near = [*readers, *map(graph.node, graph.writers[node.key])]
-                near = [other for other in near if other.key not in on_host and level[other.key] == level[fed.key]]
-                if any(other.key in seen for other in near):
-                    break  # part of a stretch that is worth it
-                pending += [other for other in near if other.key not in stretch]
-                stretch.update(other.key for other in near)
-            else:
-                if is_read:
-                    light |= stretch
-            seen |= stretch
+    for fed in [key for key, before in writers.items() if key not in on_host and not on_host.isdisjoint(before)]:
+        if fed in seen:
+            continue
+        stretch, pending, is_read, own = {fed}, [fed], False, level[fed]
+        while pending:
+            key = pending.pop()
+            node = graph.node(key)
+            ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
+            if ends or node.bodies or node.op_type in WORTH_LEAVING:
+                break
+            behind = readers.get(key, ())
+            is_read = is_read or not on_host.isdisjoint(behind)
+            near = [other for other in (*behind, *writers[key]) if level[other] == own and other not in on_host]
+            if not seen.isdisjoint(near):
+                break  # part of a stretch that is worth it
+            pending += [other for other in near if other not in stretch]
+            stretch.update(near)
+        else:
+            if is_read:
+                light |= stretch
+        seen |= stretch
     return light
-
-
-def _readers(graph: Graph, node: Node) -> Iterator[Node]:
-    """The run-time nodes that take in what the node writes, those apart that only a body of theirs reads it in."""
-    for name in node.outputs:
-        for reader in graph.readers(name):
-            if not reader.bodies or name in reader.inputs:
-                yield reader

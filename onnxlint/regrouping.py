@@ -55,13 +55,13 @@ class Regrouping(Grouping):
                 self.residuals.pop(node.key, None)
                 kernel = self.kernel_from(node)
                 self.found_again.append(kernel)
-                self.take(kernel, self.unchanged(kernel))
-                self.compare(kernel)
+                self.add(kernel, [node.key for node in kernel.nodes], self.unchanged(kernel))
+                self.compare(kernel, self.keys[-1])
 
     def take_over(self, source: int) -> None:
         """Take the kernel of that index as it was."""
         kernel = self.before.kernels[source]
-        self.take(kernel, source)
+        self.add(kernel, self.before.keys[source], source)
         self.added.update(self.residuals.get(kernel.main.key, ()))
         blocks, others = self.blocks, self.before.blocks
         if blocks is not None and others is not None:
@@ -113,17 +113,17 @@ class Regrouping(Grouping):
                 self.looked_up.add(key)
                 self.suspects.update(watchers.get(key, ()))
 
-    def compare(self, kernel: Kernel) -> None:
+    def compare(self, kernel: Kernel, keys: list[str]) -> None:
         """Let those behind the kernel be found again if it is another than before, or leaves its values otherwise."""
         before = self.before
-        others = {watcher for node in kernel.nodes if (watcher := before.kernel_of.get(node.key)) is not None}
+        others = {watcher for key in keys if (watcher := before.kernel_of.get(key)) is not None}
         others.update(index for index in (before.first.get(kernel.main.key),) if index is not None)
-        if len(others) == 1 and self.is_as_before(kernel, before.kernels[next(iter(others))]):
+        if len(others) == 1 and self.is_as_before(kernel, keys, next(iter(others))):
             return
         nodes = [*kernel.nodes, *chain.from_iterable(before.kernels[index].nodes for index in others)]
         named = {*self.residuals.get(kernel.main.key, ()), *before.residuals.get(kernel.main.key, ())}
         names = named.union(*(node.outputs for node in nodes))
-        self.suspect(node.key for node in nodes)
+        self.suspect(chain(keys, *(before.keys[index] for index in others)))
         self.suspect(node.key for name in names for node in self.edited.around(name))
 
     def unchanged(self, kernel: Kernel) -> int:
@@ -140,12 +140,13 @@ class Regrouping(Grouping):
         )
         return source if same else -1
 
-    def is_as_before(self, kernel: Kernel, other: Kernel) -> bool:
-        """The two have nodes of the same keys, and tell the same to the kernels behind them."""
+    def is_as_before(self, kernel: Kernel, keys: list[str], source: int) -> bool:
+        """It has nodes of the same keys as the one of that index, and tells the same to the kernels behind it."""
+        other = self.before.kernels[source]
         key, out = kernel.main.key, kernel.nodes[-1].outputs
         blocks, others = self.blocks, self.before.blocks
         return (
-            [node.key for node in kernel.nodes] == [node.key for node in other.nodes]
+            keys == self.before.keys[source]
             and (kernel.on_host, kernel.is_free) == (other.on_host, other.is_free)
             and self.residuals.get(key) == self.before.residuals.get(key)
             and (
