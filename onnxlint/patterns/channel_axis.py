@@ -25,6 +25,7 @@ _NCHW = (
 )
 _LAST = frozenset({"NhwcConv", "NhwcFusedConv", "MatMul", "LayerNormalization", "Gemm"})
 _TRANSPARENT = UNARY | {"Concat", "Split", "Slice", "Add", "Mul", "PRelu", "Gather"}
+_BINARY = frozenset({"Add", "Mul"})
 _ELEMENTWISE = UNARY | {"Add", "Sub", "Mul", "Div", "Unsqueeze", "Squeeze"}
 _MAX_STEPS = 24
 
@@ -49,11 +50,18 @@ def channel_axis(graph: Graph, values: Iterable[str], default: int) -> int:
                 if perm == ([0, 2, 3, 1] if node is writer else [0, 3, 1, 2]):
                     return 3
             if node.op_type in _TRANSPARENT and not node.domain:
-                for other in (*node.inputs[:1], *node.outputs):
+                operands = _alike(graph, node) if node.op_type in _BINARY else node.inputs[:1]
+                for other in (*operands, *node.outputs):
                     if other and other not in seen:
                         seen.add(other)
                         pending.append(other)
     return default
+
+
+def _alike(graph: Graph, node: Node) -> list[str]:
+    """The operands of the result's shape: their axes are its axes."""
+    shape = graph.type_of(node.outputs[0]).shape
+    return [name for name in node.inputs if name and shape is not None and graph.type_of(name).shape == shape]
 
 
 def is_cut_by_steps(graph: Graph, name: str, axis: int, step: int) -> bool:

@@ -4,8 +4,9 @@
 Groups the nodes that leave the accelerator by operator, and counts in how many of the host's partitions they take part.
 What another rule explains is not repeated here: channel shuffles (OPS002), too many dims (OPS003), activations
 (OPS005), wide types (OPS006), control flow (OPS007), resizing (OPS008), weights of the run time (OPS010), windows
-beyond a limit (CNV007), changes between maps and tokens (TRF002), norms in networks of images (TRF003). An operator of
-which nobody published whether it runs is listed once, as its own class: not an error, not a promise.
+beyond a limit (CNV007), changes between maps and tokens (TRF002), norms in networks of images (TRF003), what does
+nothing (GRF004). An operator of which nobody published whether it runs is listed once, as its own class: not an error,
+not a promise.
 
 ## Why it costs
 A node that the device lacks runs on its host, often a hundred times slower, and everything that crosses pays a
@@ -34,6 +35,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.gains import LEAST_GAIN, NO_TIME, NOTHING_YET, gain
 from onnxlint.graph import Node
+from onnxlint.no_ops import Known, passed_on
 from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
@@ -50,12 +52,14 @@ from onnxlint.units import plural
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
+_MAX_TRIED = 64
 
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for each operator that leaves the device, one for the small ones, one for the unknown ones."""
     table = ctx.analysis.target.table
     explained: set[str] | None = None
+    known = Known(ctx.graph, is_static=True)
     leaving: dict[str, list[Node]] = {}
     causes: dict[int, set[str]] = {}
     unknown: list[Node] = []
@@ -68,7 +72,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             continue
         if explained is None:
             explained = _explained(ctx)
-        is_own = why == "operator" and node.key not in explained
+        is_own = why == "operator" and node.key not in explained and passed_on(known, node) is None
         group = node.qualified_op if is_own else ""
         if is_own:
             leaving.setdefault(group, []).append(node)
@@ -159,9 +163,12 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     for node in nodes:
         for rewrite in rewrites(ctx.graph, node):
             found.setdefault(rewrite.title, []).append(rewrite)
-    for title, places in found.items():
-        edits = tuple(edit for rewrite in places for edit in rewrite.edits)
-        if ctx.runs(edits):
+    for title, everywhere in found.items():
+        places, edits = everywhere, tuple(edit for rewrite in everywhere for edit in rewrite.edits)
+        if not ctx.runs(edits) and 1 < len(everywhere) <= _MAX_TRIED:
+            places = [rewrite for rewrite in everywhere if ctx.runs(rewrite.edits)]
+            edits = tuple(edit for rewrite in places for edit in rewrite.edits)
+        if edits and ctx.runs(edits):
             is_part = len(places) < len(nodes) and (sliced is None or places != [sliced.rewrite])
             where = f" in {len(places)} of {len(nodes)} places" if is_part else ""
             yield Fix(title + where, places[0].safety, edits)

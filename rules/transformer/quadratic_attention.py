@@ -15,9 +15,9 @@ Pool keys and values 2x2 before the product (a quarter of the scores), or move a
 tokens. It needs retraining.
 
 ## Where it is silent
-On networks without images; on keys that are pooled already; on windows (Swin, Twins), whose scores grow with the map
-and not with its square; where the attention costs less than is shown (without a price, below 5 % of the latency), or
-pooling would cost more than it saves.
+On networks without images; on object queries (DETR), which are no map to pool; on keys that are pooled already; on
+windows (Swin, Twins), whose scores grow with the map and not with its square; where the attention costs less than is
+shown (without a price, below 5 % of the latency), or pooling would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from onnxlint.kernels import ANCHORS
 from onnxlint.patterns.attention import Attention, attentions
 from onnxlint.patterns.axis_roles import axis_roles
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.placement import WINDOWED
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural
@@ -41,6 +42,8 @@ RULE = Rule(code="TRF004", name="quadratic-attention", severity="warning")
 _POOL = 4
 _MANY = 2
 """Keys for each channel of a head from which the scores outweigh queries and keys together."""
+_FEW = 8
+"""Tokens beside those of the map: of the class, of distillation, registers."""
 _LEAST_SHARE = 0.02
 _LEAST_UNPRICED = 0.05
 """The part of the latency from which attention is told of though its form with pooled keys can't be priced."""
@@ -52,7 +55,8 @@ def check(ctx: Context) -> Iterator[Finding]:
     if not any(n.op_type == "Conv" and len(graph.type_of(n.outputs[0]).shape or ()) == 4 for n in graph.compute_nodes):
         return
     found = [one for one in attentions(graph) if one.keys >= one.queries > _MANY * one.width]
-    found = [one for one in found if not _is_in_windows(graph, one)]
+    maps = _maps(graph)
+    found = [one for one in found if not _is_in_windows(graph, one) and _counts_positions(one, maps)]
     nodes = [node for one in found for node in one.nodes]
     if not found or ctx.share(nodes) < _LEAST_SHARE:
         return
@@ -73,6 +77,18 @@ def check(ctx: Context) -> Iterator[Finding]:
         fixes=(fix,) if edits else (),
         details=tuple(f"{count}x {shape}" for shape, count in shapes.most_common()),
     )
+
+
+def _maps(graph: Graph) -> set[int]:
+    """The numbers of positions of the maps that convolutions and pools write."""
+    windowed = (node for node in graph.compute_nodes if node.op_type in WINDOWED)
+    shapes = (graph.type_of(node.outputs[0]) for node in windowed)
+    return {known.dims[2] * known.dims[3] for known in shapes if known.is_known and known.rank == 4}
+
+
+def _counts_positions(one: Attention, maps: set[int]) -> bool:
+    """The keys are positions of a map, and few others beside them (class tokens); object queries are not."""
+    return any(size <= one.keys <= size + max(_FEW, size // 10) for size in maps)
 
 
 def _is_in_windows(graph: Graph, one: Attention) -> bool:
@@ -132,8 +148,8 @@ def _fewer(known: TensorType, axis: int, size: int) -> TensorType:
 
 
 _ATTENTION = """vit (float[1,3,224,224] x, float[1,3,{t},64] k, float[1,3,64,{t}] u, float[1,3,{t},64] v)
-=> (float[1,3,{t},64] y, float[1,8,224,224] z) <float[8,3,1,1] w, float s = {{0.125}}> {{
-    z = Conv (x, w)
+=> (float[1,3,{t},64] y, float[1,8,28,28] z) <float[8,3,1,1] w, float s = {{0.125}}> {{
+    z = Conv <strides = [8,8]> (x, w)
     a = MatMul (k, u)
     b = Mul (a, s)
     p = Softmax <axis = -1> (b)
@@ -143,5 +159,7 @@ _ATTENTION = """vit (float[1,3,224,224] x, float[1,3,{t},64] k, float[1,3,64,{t}
 VALID = [
     # a window of 49 keys for heads of 64 channels
     Valid(_ATTENTION.format(t=49), device="rk3588"),
+    # 300 object queries, no positions of a map
+    Valid(_ATTENTION.format(t=300), device="rk3588"),
 ]
 INVALID = [Invalid(_ATTENTION.format(t=784), device="rk3588"), Invalid(_ATTENTION.format(t=784), device="cortex-a76")]

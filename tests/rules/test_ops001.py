@@ -353,3 +353,14 @@ def test_a_split_is_as_many_slices() -> None:
     [rewrite] = rewrites(graph, graph.nodes[0])
     limits = {"a/starts": 0, "a/ends": 3, "b/starts": 3, "b/ends": 8, "a/axes": 1, "b/axes": 1}
     assert same_outputs(graph, rewrite.edits, *[lambda n, d, t: np.array([limits[n]])] * 2)
+
+
+def test_places_without_a_form_hide_no_others() -> None:
+    text = """n (float[1,8,14,14] x, float[1,2,2,2,2,2] z) => (y, v) <float s = {2}> { y = Div(x, s) v = Div(z, s) }"""
+    [finding] = [f for f in found(lint_text(text, "hi3519"), "OPS001") if f.message.startswith("2 Div")]
+    assert "Mul of the reciprocal in 1 of 2 places" in finding.suggestion
+
+
+def test_a_cast_to_the_same_type_is_no_fault_of_the_device() -> None:
+    text = "n (float[1,8,14,14] x) => (y) { a = Relu(x) b = Cast<to = 1>(a) y = Relu(b) }"
+    assert found(lint_text(text, "hi3519"), "OPS001") == []

@@ -134,3 +134,14 @@ def test_attention_in_windows_is_not_quadratic_in_the_map() -> None:
     whole = _WINDOWS.format(size=112, n=1, rows=1, w=28, t=784)
     (finding,) = found_in(whole, "TRF004", "cortex-a76")
     assert finding.places == 1
+
+
+def test_changes_behind_a_residual_sum_are_known_by_either_branch() -> None:
+    text = """n (float[1,8,14,14] x, float[1,14,14,8] z) => (y, v)
+    <float[8,8,1,1] w, float[8] s, float[8] b> {
+      t = Transpose<perm = [0,3,1,2]>(z) a = Conv(x, w) c = Add(t, a)
+      u = Transpose<perm = [0,2,3,1]>(c) y = LayerNormalization(u, s, b)
+      d = Conv(a, w) e = Add(t, d) f = Transpose<perm = [0,2,3,1]>(e) v = LayerNormalization(f, s, b)
+    }"""
+    [finding] = found_in(text, "TRF002", "t4")
+    assert finding.places >= 2
