@@ -1,4 +1,4 @@
-"""Other tools on the corpus: `python tests/hostile/peers.py [--every 4]`; needs onnx-doctor and onnx-tool.
+"""Other tools on the corpus beside onnxlint: `python tests/hostile/peers.py [--every 4]`; needs onnx-doctor, onnx-tool.
 
 Each case's file is given to each tool in a process of its own, forked from this one. A tool passes a case where the
 process ends by itself within ten seconds of processor time and 1 GB, without a signal and without a traceback of an
@@ -52,7 +52,16 @@ def tool(path: str) -> None:
     onnx_tool.model_profile(path)
 
 
+def ours(path: str) -> None:
+    """`onnxlint -v`, where an internal error is a traceback."""
+    from onnxlint.cli import run_main
+
+    os.environ["ONNXLINT_DEBUG"] = "1"
+    run_main(["-v", "--", path])
+
+
 TOOLS: dict[str, Callable[[str], None]] = {
+    "onnxlint": ours,
     "onnx checker + inference": checker,
     "onnx-doctor": doctor,
     "onnx-tool": tool,
@@ -103,12 +112,13 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the first that is taken")
     options = parser.parse_args()
     import modelfiles
     import onnx
 
-    ours = ("profile", "rules", "words", "disk", "link", "race")
-    chosen = [c for n, c in CASES.items() if n.split(":")[0] not in ours][:: options.every]
+    of_onnxlint = ("profile", "rules", "words", "disk", "link", "race", "command", "measure")
+    chosen = [c for n, c in CASES.items() if n.split(":")[0] not in of_onnxlint][options.first :: options.every]
     with tempfile.TemporaryDirectory() as place:
         path = modelfiles.saved(modelfiles.conv(), Path(place))
         onnx.load(path)
