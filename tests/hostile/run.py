@@ -23,6 +23,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -137,14 +138,15 @@ def run(
     command = [sys.executable, "-m", "onnxlint", *words]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
-        held, release = os.pipe()
+        release, held = socket.socketpair()
         child = os.fork()
         if child == 0:
-            os.close(release)
+            release.close()
             _child(words, folder, (out.fileno(), err.fileno()), command if spawn else None, before, held)
-        os.close(held)
+        held.close()
+        release.recv(1)  # it is ready
         watcher = _watch(child, trace) if strace else None
-        os.close(release)
+        release.close()
         while True:
             ended, status, usage = os.wait4(child, os.WNOHANG)
             if ended:
@@ -171,7 +173,7 @@ def _child(
     streams: tuple[int, int],
     command: Sequence[str] | None,
     before: Callable[[], None] | None,
-    held: int,
+    held: socket.socket,
 ) -> None:
     code = 70
     try:
@@ -184,8 +186,9 @@ def _child(
         os.environ.pop("ONNXLINT_DEBUG", None)
         if before is not None:
             before()
-        os.read(held, 1)  # until it is watched, if it is to be
-        os.close(held)
+        held.send(b"r")
+        held.recv(1)  # until it is watched, if it is to be
+        held.close()
         if command is not None:
             os.execvp(command[0], command)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
