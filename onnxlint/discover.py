@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from onnxlint.load import STDIN, LoadError
 from onnxlint.text import printable
 from onnxlint.units import plural
+from onnxlint.walk import TooDeep, walk
 
 _MAGIC = frozenset("*?[")
 _SUFFIX = ".onnx"
@@ -84,7 +85,7 @@ def matching(pattern: str, linked: list[str]) -> Iterator[str]:
     place = ("/" if pattern.startswith("/") else "") + "".join(f"{part}/" for part in parts[:at])
     with_hidden = any(part.startswith(".") for part in parts[at:])
     walked, links = [], []
-    for folder, folders, names in os.walk(place or "."):
+    for folder, folders, names in walk(place or ".", _too_deep):
         folders[:] = [name for name in folders if with_hidden or name[0] != "."]
         below = os.path.relpath(folder, place or ".")
         inside = () if below == "." else tuple(below.split(os.sep))
@@ -93,6 +94,12 @@ def matching(pattern: str, linked: list[str]) -> Iterator[str]:
         links += _links(walked[-1], leading)
         yield from (os.path.join(place, *inside, name) for name in names if _fits((*inside, name), parts[at:]))
     linked += _leading_elsewhere(links, walked)
+
+
+def _too_deep(error: OSError) -> None:
+    """What a pattern may not look into, it does not match; but this is no tree that anyone works with."""
+    if isinstance(error, TooDeep):
+        raise LoadError(f"{printable(str(error.filename), 200)} can't be listed: {error.strerror}")
 
 
 def _fits(names: Iterable[str], parts: Sequence[str]) -> bool:
@@ -131,7 +138,7 @@ def _walk(folder: str, found: Found) -> list[str]:
 
     models: list[str] = []
     walked, links = [], []
-    for place, folders, names in os.walk(folder, onerror=failed):
+    for place, folders, names in walk(folder, failed):
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
         walked.append(place)
         links += _links(place, folders)

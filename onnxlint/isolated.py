@@ -72,7 +72,7 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
     finally:
         os.close(reader)
         _kill(child)
-        status = os.waitpid(child, 0)[1]
+        status = _status_of(child)
     if not answer:
         code = os.waitstatus_to_exitcode(status)
         if -code in _OVER_TIME:
@@ -81,6 +81,14 @@ def call(function: Callable[[], bytes], limits: Limits) -> bytes:
     if answer[:1] == b"E":
         raise ChildDied(answer[1:].decode("utf-8", "replace"))
     return answer[1:]
+
+
+def _status_of(child: int) -> int:
+    """How the child ended; 0 where whoever started us has its children's ends thrown away."""
+    try:
+        return os.waitpid(child, 0)[1]
+    except ChildProcessError:
+        return 0
 
 
 def _kill(child: int) -> None:

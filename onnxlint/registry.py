@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import os
 import pkgutil
 import re
 import sys
@@ -18,6 +17,7 @@ from types import ModuleType
 from onnxlint.rule import LoadedRule, Rule
 from onnxlint.text import printable
 from onnxlint.timelimit import TimeUp, within
+from onnxlint.walk import walk
 
 GROUP = "onnxlint.rules"
 _CODE = re.compile(r"^([A-Z]+)(\d+)$")
@@ -81,7 +81,7 @@ def _rule_files(folder: Path, option: str) -> list[Path]:
         where = printable(str(error.filename or folder))
         raise RuleError(f"{option}: {where!r} can't be listed: {error.strerror}")
 
-    places = os.walk(folder, onerror=failed)
+    places = walk(str(folder), failed)
     names = (Path(place, name) for place, _, files in places for name in files if name.endswith(".py"))
     return sorted(path for path in names if not path.name.startswith("_"))
 

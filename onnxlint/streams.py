@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1")
+_LEAST_COLUMNS = 40
 
 
 class Refusal(Exception):
@@ -31,6 +32,10 @@ def prepare() -> None:
         except OSError:
             # else the next file opened would take its place, and a child's output would land in it
             os.open(os.devnull, os.O_RDWR)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns[-9:]) < _LEAST_COLUMNS:
+        # a report of no columns would be an empty one
+        os.environ["COLUMNS"] = str(_LEAST_COLUMNS)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

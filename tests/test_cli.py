@@ -484,6 +484,22 @@ def test_an_encoding_that_lacks_characters() -> None:
     result.stdout.decode("ascii")
 
 
+def test_a_terminal_of_no_columns() -> None:
+    result = modelfiles.script("model.onnx", env={**os.environ, "COLUMNS": "0"})
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"Latency" in result.stdout
+
+
+def test_ends_of_children_that_are_thrown_away() -> None:
+    """As under a supervisor that ignores SIGCHLD, which those it starts inherit."""
+    result = subprocess.run(
+        [sys.executable, "-m", "onnxlint", "model.onnx"],
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_an_interrupt_ends_quietly(place: Path) -> None:
     os.mkfifo(place / "pipe")
     holder = os.open(place / "pipe", os.O_RDWR)
