@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx
 
 from onnxlint.text import printable, text
-from onnxlint.validity import typed
+from onnxlint.validity import mark_of, typed
 from onnxlint.values import KnownAttributes
 
 _KIND = onnx.AttributeProto
@@ -26,7 +26,7 @@ class SharedAttributes:
         """The attributes of one node; `references` are the actual ones of the function that it stands in."""
         if any(proto.type not in _PLAIN for proto in protos):
             return _attributes(protos, references)
-        mark = tuple([proto.SerializeToString() for proto in protos])
+        mark = tuple([mark_of(proto) for proto in protos])
         found = self._known.get(mark) if references is None else None
         if found is None:
             found = _attributes(protos, references)

@@ -14,7 +14,7 @@ from onnxlint.control_flow import infer_control_flow
 from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
-from onnxlint.validity import schema_of, shapes_problem, types_problem
+from onnxlint.validity import mark_of, schema_of, shapes_problem, types_problem
 from onnxlint.values import WITHOUT_VALUES, Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000
@@ -185,7 +185,7 @@ class Walk:
             return []
         call = (
             *(op_type, domain, version, len(node.outputs)),
-            tuple((name, proto.SerializeToString()) for name, proto in node.attributes.items()),
+            tuple((name, mark_of(proto)) for name, proto in node.attributes.items()),
             tuple(given and (given[0], _bytes(given[1])) for given in inputs),
         )
         found = self._remembered.get(call)

@@ -34,7 +34,8 @@ class Limits:
 
     def sized(self, size_bytes: int, nodes: int) -> Limits:
         """The limits for a model of so many bytes, weights left out, and nodes."""
-        memory_mb = 512 + 20 * (size_bytes >> 20) if self.memory_mb is None else self.memory_mb
+        # a graph that is padded to be large gets no gigabytes for what is small in it
+        memory_mb = min(2048, 512 + 20 * (size_bytes >> 20)) if self.memory_mb is None else self.memory_mb
         seconds = 3.0 + nodes / 400 if self.processor_s is None else self.processor_s
         return Limits(self.timeout_s, memory_mb, min(seconds, self.timeout_s))
 

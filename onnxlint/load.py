@@ -24,7 +24,7 @@ from onnxlint.text import printable, text
 from onnxlint.wire import LENGTH_KEY, MAX_CHILDREN, Data, TooMany, WireError, strip_tensors
 
 DEFAULT_MAX_FILE_MB = 16_384
-MAX_GRAPH_MB = 1_024
+MAX_GRAPH_MB = 256
 MAX_NODES = 1_000_000
 MAX_OPSET = 100_000
 MAX_ELEMENTS = 1 << 48

@@ -23,6 +23,7 @@ INVALID = " (invalid)"
 
 _MOST = 2**31 - 1
 _MAX_RANK = 64
+_LONG = 4096
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
 _AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_input_axes", "scan_output_axes"})
@@ -86,6 +87,16 @@ def typed(proto: AttributeProto) -> AttributeProto:
             copy.type = kind
             return copy
     return proto
+
+
+def mark_of(proto: AttributeProto) -> bytes:
+    """What equal attributes share: their bytes, of long ones a digest."""
+    data: bytes = proto.SerializeToString()
+    if len(data) <= _LONG:
+        return data
+    import hashlib
+
+    return hashlib.sha256(data).digest()
 
 
 def node_problem(

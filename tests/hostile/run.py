@@ -64,8 +64,8 @@ COMMAND = re.compile(
 )
 # what the interpreter and the runtime read of the system
 READABLE = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(TESTS.parent), *dict.fromkeys(sys.path), "/usr/", "/lib", "/etc/ld.so",
-            "/sys/devices/system/", "/sys/fs/cgroup", "/proc/self/", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/etc/localtime",
-            "/dev/null", "/dev/urandom", "/proc/sys/", "/etc/ssl/openssl.cnf", "/etc/locale.alias")  # fmt: skip
+            "/sys/devices/system/", "/sys/bus/pci/", "/sys/devices/pci", "/sys/fs/cgroup", "/proc/self/", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/etc/localtime",
+            "/dev/null", "/dev/urandom", "/proc/sys/", "/etc/ssl/openssl.cnf", "/etc/locale.alias", "/etc/os-release")  # fmt: skip
 _NETWORK = ("connect", "bind", "listen", "accept", "sendto", "sendmsg", "execve", "execveat")
 _LOOKS = (
     "stat",
@@ -225,7 +225,7 @@ def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
         call = _CALL.match(line)
         if call is None:
             continue
-        path = _path_of(call[3], own)
+        path, given = _path_of(call[3], own), _given(call[3], own)
         reads = call[2] not in _LOOKS
         if call[2] in _NETWORK:
             if call[2] == "execve" and path == sys.executable:  # started by `--spawn`
@@ -233,13 +233,13 @@ def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
             found.append(f"{call[2]} {call[3][:80]}")
         elif path is None or path == own or path.startswith((own + "/", scratch)):
             continue
-        elif path in named or any(place.startswith(path + "/") for place in named if not reads):
+        elif {path, given} & named or any(place.startswith(path + "/") for place in named if not reads):
             ALLOWED["named on the command line"] += 1
         elif any(os.path.dirname(path) == os.path.dirname(n) and f"/.{os.path.basename(n)}." in path for n in named):
             ALLOWED["beside an output that is named on the command line"] += 1
-        elif path.startswith(READABLE) or re.match(r"/proc/\d+/", path):
+        elif path.startswith(READABLE) or re.match(r"/proc/\d+(/|$)", path):
             ALLOWED[_place(path)] += 1
-        elif not reads and (path in above or " ENOENT " in line):
+        elif not reads and (path in above or path in ("/proc", "/proc/self") or " ENOENT " in line):
             ALLOWED["looked up: folders above, absent files"] += 1
         else:
             found.append(f"{call[2]} {path}")
@@ -251,6 +251,10 @@ def _path_of(arguments: str, folder: str) -> str | None:
     """Where a call leads: what its descriptor is, or its path from where it starts."""
     if led := _LED_TO.search(arguments):
         return led[1] if led[1].startswith("/") else None
+    return _given(arguments, folder)
+
+
+def _given(arguments: str, folder: str) -> str | None:
     at = _AT.match(arguments)
     if at is None or not at[3]:  # a descriptor that is open
         return None
