@@ -62,8 +62,9 @@ class Calibration(Strict, frozen=True, kw_only=True):
     """Where and how a calibrated profile was measured.
 
     `reference_ms` is what the reference workload took, to which every time is a ratio; `spread` the median deviation
-    of the paired ratios; `fit_error` the median error on the benchmarks themselves, `held_out_error` that on the
-    `held_out` models that were not used.
+    of the paired ratios; `fit_error` the median error on the benchmarks themselves. `in_networks` is how much longer
+    kernels take in whole networks, which all figures of the profile include; `held_out_error` the median error on
+    `held_out` networks, each with the factor that the others give.
     """
 
     machine: Text
@@ -76,5 +77,6 @@ class Calibration(Strict, frozen=True, kw_only=True):
     noisy: bool
     benchmarks: Count
     fit_error: NonNegative
+    in_networks: Positive = 1.0
     held_out: Annotated[int, msgspec.Meta(ge=0)] = 0
     held_out_error: NonNegative | None = None

@@ -50,7 +50,7 @@ def summary(output: Path, calibration: Calibration) -> str:
     lines = [
         f"{printable(str(output))}: {calibration.machine}, {calibration.runtime}, {calibration.provider}, "
         f"{calibration.threads} {'thread' if calibration.threads == 1 else 'threads'}",
-        f"median error {100 * error:.1f} % on {calibration.held_out} networks that were not used "
+        f"median error {100 * error:.1f} % on {calibration.held_out} networks, each left out of what is fitted "
         f"({100 * calibration.fit_error:.1f} % on {calibration.benchmarks} benchmarks)",
     ]
     if calibration.noisy:

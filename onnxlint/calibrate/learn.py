@@ -1,14 +1,18 @@
-"""The order in which a machine is learnt: memory, each operator's arithmetic, weights, then the classes of products."""
+"""The order in which a machine is learnt: memory, each operator's arithmetic, weights, then the classes of products.
+
+Whole networks come last, with one factor on all of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from onnxlint.calibrate.fit import Problem, Sample, loss, scan, search, with_cost
 from onnxlint.device import Device
-from onnxlint.device_attainable import ParameterSet
+from onnxlint.device_attainable import KERNEL_CLASSES, ParameterSet
 
 # table, form → the beginnings of the names of the benchmarks that teach it
 _SMALL = ("launch_1", "launch_8", "mixed_", "mul_64_7", "sub_64_7", "max_64_7", "where_64_7", "abs_64_7", "reshape")
@@ -110,6 +114,8 @@ BETWEEN_INTEGERS = {
     "NhwcMaxPool": ("nhwcmaxpool_",),
 }
 """What is only met in or between convolutions of integers: those are learnt first."""
+_RATES = ("vector_gops", "bandwidth_gb_per_s", "cache_gb_per_s", "stream_gb_per_s")
+_SPANS = ("overhead_us", "vector_overhead_us", "view_us", "run_us", "switch_us")
 _LEAST_COST = 0.01
 GUESSES = {"half_outputs": 8.0, "half_depth": 8.0, "half_positions": 8.0, "overhead_us": 3.0}
 
@@ -134,6 +140,36 @@ def learn(samples: Sequence[Sample], device: Device) -> Device:
             device = _learn_cost(samples, device, "vector_cost", form, beginnings)
         device = _learn_cost(samples, device, "move_cost", "LayoutConversion", ("convert", "maxpool", "averagepool"))
     return device
+
+
+def in_networks(errors: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    """How much longer kernels take among others than in benchmarks, and each network's error without its own say.
+
+    `errors` are predicted over measured, less one, by network: the factor is the median of what they lack.
+    """
+    lacking = {name: 1 / (1 + error) for name, error in errors.items()}
+    if not lacking:
+        return 1.0, {}
+    others = {name: [f for other, f in lacking.items() if other != name] or [1.0] for name in lacking}
+    left_out = {name: float(np.median(others[name])) * (1 + error) - 1 for name, error in errors.items()}
+    return float(np.median(list(lacking.values()))), left_out
+
+
+def slowed(device: Device, factor: float) -> Device:
+    """The device on which everything takes so many times as long."""
+    start = device.attainable.sets[0]
+    rates = {
+        name: getattr(start, name) for name in (*_RATES, *KERNEL_CLASSES) if getattr(start, name, None) is not None
+    }
+    spans = {name: getattr(start, name) for name in _SPANS if getattr(start, name) is not None}
+    shapes = {
+        name: msgspec.structs.replace(
+            shape, overhead_us=None if shape.overhead_us is None else shape.overhead_us * factor
+        )
+        for name, shape in start.shapes.items()
+    }
+    changed = {name: rate / factor for name, rate in rates.items()} | {n: span * factor for n, span in spans.items()}
+    return with_set(device, msgspec.structs.replace(start, **changed, shapes=shapes))
 
 
 def chosen(samples: Sequence[Sample], beginnings: Sequence[str]) -> list[Sample]:

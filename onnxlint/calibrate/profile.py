@@ -118,8 +118,9 @@ def to_toml(device: Device, calibration: Calibration, held_out: Mapping[str, flo
     plain = {n: v for n, v in msgspec.structs.asdict(parameters).items() if n != "shapes" and v is not None}
     percent = 100 * (calibration.held_out_error or calibration.fit_error)
     spread = min(MAX_SPREAD, max(_LEAST_SPREAD, 1 + 2 * percent / 100))
-    note = f"median error {percent:.1f} % on {calibration.held_out} networks that were not used: " + ", ".join(
-        f"{name} {100 * error:+.0f} %" for name, error in held_out.items()
+    note = (
+        f"median error {percent:.1f} % on {calibration.held_out} networks, each left out of what is fitted: "
+        + ", ".join(f"{name} {100 * error:+.0f} %" for name, error in held_out.items())
     )
     noise = (
         " The machine was busy meanwhile (a noisy run): calibrate again when it is idle." if calibration.noisy else ""

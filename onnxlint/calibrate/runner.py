@@ -1,4 +1,4 @@
-"""The calibration: time every benchmark, fit, test on networks that were not used, write the profile."""
+"""The calibration: time every benchmark, fit, set right and test on whole networks, write the profile."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 import onnx
 
 from onnxlint import streams
-from onnxlint.calibrate import heldout
+from onnxlint.calibrate import networks
 from onnxlint.calibrate.benchmarks import INTEGER, Benchmark, benchmarks
 from onnxlint.calibrate.clock import NOISY_SPREAD, Paired, Stopwatch, measure_pairs, reference_workload
 from onnxlint.calibrate.fit import Sample, graph_of
-from onnxlint.calibrate.learn import learn
+from onnxlint.calibrate.learn import in_networks, learn, slowed
 from onnxlint.calibrate.machine import layout_block, processor_name, runtime_name
 from onnxlint.calibrate.partial import Circumstances, PartialResults
 from onnxlint.calibrate.profile import best_rate_gops, errors, starting_device, to_toml
@@ -30,8 +30,8 @@ from onnxlint.device_runtime import Calibration
 from onnxlint.graph import Graph
 from onnxlint.text import printable
 
-HELD_OUT = "held out"
-_LEAST_SECONDS, _MOST_SECONDS = 0.02, 1.0
+NETWORK = "network"
+_LEAST_SECONDS, _MOST_SECONDS, _MOST_FOR_A_NETWORK = 0.02, 1.0, 2.0
 _TARGET_ERROR = 0.004
 _LONG_RATIO = 0.2
 _WARM_UP_RUNS = 20
@@ -61,7 +61,7 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
     """
     provider = check(plan)
     work = [*(benchmarks() if chosen is None else chosen)]
-    work += [Benchmark(name, HELD_OUT, build) for name, build in heldout.networks()]
+    work += [Benchmark(name, NETWORK, build) for name, build in networks.networks()]
     where = Circumstances(processor_name(), runtime_name(), provider, plan.threads, len(work))
     partial = PartialResults(plan.output, where)
     graphs = _Timing(plan, provider, partial).run(work, advance or (lambda done, total, name: None))
@@ -107,7 +107,9 @@ class _Timing:
                 continue
             began = time.perf_counter()
             try:
-                self.partial.add(benchmark.name, self.timed(model, left / max(1, missing)))
+                most = _MOST_FOR_A_NETWORK if benchmark.family == NETWORK else _MOST_SECONDS
+                seconds = min(most, max(_LEAST_SECONDS, 0.8 * left / max(1, missing)))
+                self.partial.add(benchmark.name, self.timed(model, seconds))
             except RuntimeProblem:
                 # this provider lacks the operator: what it would have taught stays as it is
                 del graphs[benchmark.name]
@@ -122,7 +124,7 @@ class _Timing:
         found = measure_pairs(
             workload,
             self.reference,
-            seconds=min(_MOST_SECONDS, max(_LEAST_SECONDS, 0.8 * seconds)),
+            seconds=seconds,
             target_error=_TARGET_ERROR,
             watch=self.watch,
         )
@@ -140,8 +142,8 @@ def fitted(
     samples = [
         Sample(b.name, b.family, graphs[b.name], found[b.name].seconds(reference_s)) for b in work if b.name in graphs
     ]
-    taught = [sample for sample in samples if sample.family != HELD_OUT]
-    tested = [sample for sample in samples if sample.family == HELD_OUT]
+    taught = [sample for sample in samples if sample.family != NETWORK]
+    tested = [sample for sample in samples if sample.family == NETWORK]
     block = layout_block(where.provider)
     macs = {s.name: sum(CostModel(s.graph, "fp32").arithmetic(n)[0] for n in s.graph.compute_nodes) for s in samples}
     integer = [sample for sample in taught if sample.family == INTEGER]
@@ -150,7 +152,9 @@ def fitted(
         plan.name, where, block, best_rate_gops(floats, macs), best_rate_gops(integer, macs) if integer else None
     )
     device = learn(taught, start)
-    held_out = dict(zip((sample.name for sample in tested), errors(tested, device), strict=True))
+    factor, held_out = in_networks(dict(zip((s.name for s in tested), errors(tested, device), strict=True)))
+    fit_error = float(np.median(np.abs(errors(taught, device))))
+    device = slowed(device, factor)
     long = [paired.spread for paired in found.values() if paired.ratio > _LONG_RATIO]
     spread = float(np.median(long)) if long else 0.0
     calibration = Calibration(
@@ -163,7 +167,8 @@ def fitted(
         spread=spread,
         noisy=spread > NOISY_SPREAD,
         benchmarks=len(taught),
-        fit_error=float(np.median(np.abs(errors(taught, device)))),
+        fit_error=fit_error,
+        in_networks=factor,
         held_out=len(tested),
         held_out_error=float(np.median(np.abs(list(held_out.values())))) if held_out else None,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxlint.calibrate import heldout, runner
+from onnxlint.calibrate import networks, runner
 from onnxlint.calibrate.benchmarks import Benchmark, benchmarks
 from onnxlint.calibrate.runner import CalibrationError, Plan, calibrate
 from onnxlint.calibrate.sessions import RuntimeProblem
@@ -24,9 +24,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_runner import few, one_network
-from onnxlint.calibrate import heldout
+from onnxlint.calibrate import networks
 from onnxlint.calibrate.runner import Plan, calibrate
-heldout.networks = one_network
+networks.networks = one_network
 calibrate(Plan(Path(sys.argv[1]), budget_s=30.0, force=True), chosen=few())
 """
 
@@ -39,12 +39,12 @@ def one_network() -> object:
     return iter([entry for entry in all_networks() if entry[0] == "inverted"])
 
 
-all_networks = heldout.networks
+all_networks = networks.networks
 
 
 @pytest.fixture
 def _one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heldout, "networks", one_network)
+    monkeypatch.setattr(networks, "networks", one_network)
 
 
 @pytest.mark.usefixtures("_one")

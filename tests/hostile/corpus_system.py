@@ -43,12 +43,12 @@ def full_output() -> None:
 
 def short_calibration() -> None:
     """A calibration of three benchmarks and one network."""
-    from onnxlint.calibrate import benchmarks, heldout, runner
+    from onnxlint.calibrate import benchmarks, networks, runner
 
     chosen = [one for one in benchmarks.benchmarks() if one.name in ("conv1x1_64_64_7", "add_64_7", "launch_1")]
-    network = [entry for entry in heldout.networks() if entry[0] == "inverted"]
+    network = [entry for entry in networks.networks() if entry[0] == "inverted"]
     runner.benchmarks = lambda: chosen
-    heldout.networks = lambda: iter(network)
+    networks.networks = lambda: iter(network)
 
 
 def nothing_new(folder: Path) -> list[str]:

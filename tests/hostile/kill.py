@@ -108,13 +108,13 @@ def complete(path: Path) -> bool:
 
 def calibrations(times: int, folder: Path, seed: int = 1) -> Counter[str]:
     """Kill so many runs of a small calibration, each of which goes on where the one before it stopped."""
-    from onnxlint.calibrate import heldout, runner
+    from onnxlint.calibrate import networks, runner
     from onnxlint.calibrate.benchmarks import benchmarks
     from onnxlint.device import load_device
 
     chosen = [one for one in benchmarks() if one.name in BENCHMARKS]
-    network = [entry for entry in heldout.networks() if entry[0] == "inverted"]
-    heldout.networks = lambda: iter(network)
+    network = [entry for entry in networks.networks() if entry[0] == "inverted"]
+    networks.networks = lambda: iter(network)
     profile, partial = folder / "box.toml", folder / ".box.toml.partial"
     plan = runner.Plan(profile, "box", budget_s=0.4, force=True)
     start = time.monotonic()
