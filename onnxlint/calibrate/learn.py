@@ -83,12 +83,12 @@ WEIGHTS = tuple(f"matmul_1_{size}" for size in ("1024", "1280", "2048", "4096"))
 """Products of one row, which take as long as their weights take to come."""
 CLASSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("depthwise", ("depthwise",), ("half_depth", "half_positions", "overhead_us")),
-    ("pointwise", ("conv1x1",), ("half_depth", "half_positions", "overhead_us")),
-    ("conv3x3", ("conv3x3_", "conv3x3s1"), ("half_depth", "half_positions", "overhead_us")),
+    ("pointwise", ("conv1x1",), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
+    ("conv3x3", ("conv3x3_", "conv3x3s1"), ("half_outputs", "half_depth", "half_positions", "overhead_us")),
     (
         "conv",
         ("conv3x3s2", "conv3x3d", "conv4", "conv5", "conv7", "conv11", "conv16", "conv2"),
-        ("half_depth", "half_positions", "overhead_us"),
+        ("half_outputs", "half_depth", "half_positions", "overhead_us"),
     ),
     ("grouped", ("grouped",), ("half_depth", "half_positions", "overhead_us")),
     (
