@@ -12,7 +12,8 @@ import numpy as np
 
 from onnxlint.calibrate.fit import Problem, Sample, loss, scan, search, with_cost
 from onnxlint.device import Device
-from onnxlint.device_attainable import KERNEL_CLASSES, ParameterSet
+from onnxlint.device_attainable import ParameterSet
+from onnxlint.device_types import KERNEL_CLASSES
 
 # table, form → the beginnings of the names of the benchmarks that teach it
 _SMALL = ("launch_1", "launch_8", "mixed_", "mul_64_7", "sub_64_7", "max_64_7", "where_64_7", "abs_64_7", "reshape")
