@@ -120,10 +120,14 @@ def _taps(window: Window) -> Iterator[LegalForm]:
         ]
         parts.append(result)
     edits += _summed(window, parts) if len(seen) > 1 else ()
-    those = f"the {len(seen)} of its {len(taps)} weights that see the {h}x{w} map" if len(seen) < len(taps) else ""
-    told = f"a 1x1 convolution for each of {those or f'its {len(taps)} weights'}" + (
-        ", and their sum" if len(seen) > 1 else ""
-    )
+    if len(seen) == 1:
+        told = f"the one of its {len(taps)} weights that sees the {h}x{w} map, as a 1x1 convolution"
+    elif len(seen) < len(taps):
+        told = (
+            f"a 1x1 convolution for each of the {len(seen)} of its {len(taps)} weights that see the {h}x{w} map, summed"
+        )
+    else:
+        told = f"a 1x1 convolution for each of its {len(taps)} weights, and their sum"
     if seen:
         yield LegalForm("the dilated kernel weight by weight", told, "exact", tuple(edits))
 

@@ -9,6 +9,7 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.four_dims import in_four_dims
 from onnxlint.patterns.permutations import keeps_order
 from onnxlint.patterns.rotations import as_rotation
 from onnxlint.patterns.stacked_sums import sum_of_stack
@@ -68,6 +69,8 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         yield _unmoved(graph, node)
     elif name == "Transpose" and (turned := as_rotation(graph, node)):
         yield Rewrite("Transpose by (0,2,3,1) between two views", "exact", turned)
+    if wide := in_four_dims(graph, node):
+        yield Rewrite(f"{name} in 4-D, between views", "exact", wide)
     if name == "Expand":
         yield from _broadcast(graph, node)
     if name == "MatMul" and graph.is_constant(node.inputs[1]) and graph.type_of(node.inputs[1]).rank == 2:

@@ -127,8 +127,8 @@ def _fixes(blocks: list[Swap]) -> tuple[Fix, ...]:
 def _advice(ctx: Context, blocks: list[Swap]) -> str:
     most = _describe(ctx, blocks[0])
     if len(blocks) == 1:
-        return f"A fused inverted bottleneck pays in 1 block: {most}."
-    return f"Fused inverted bottlenecks pay in {len(blocks)} blocks, most in {most}."
+        return f"Fusing the 1x1 with the depthwise behind it pays in 1 block: {most}."
+    return f"Fusing the 1x1 with the depthwise behind it pays in {len(blocks)} blocks, most in {most}."
 
 
 def _describe(ctx: Context, block: Swap) -> str:

@@ -1,0 +1,34 @@
+"""Element-wise operators in four dims, between views."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from edited import graph_of, same_outputs
+
+from onnxlint.patterns.four_dims import in_four_dims
+from onnxlint.values import Array
+from onnxlint.whatif import apply
+
+
+@pytest.mark.parametrize("body", ["Mul(x, z)", "Add(z, x)", "Mul(x, s)", "Sub(x, x)", "Div(x, s)"])
+@pytest.mark.parametrize("shape", [[5], [2, 3], [2, 3, 4]])
+def test_it_computes_the_same(body: str, shape: list[int]) -> None:
+    dims = ",".join(map(str, shape))
+    graph = graph_of(f"n (float[{dims}] x, float[{dims}] z) => (y) <float s> {{ y = {body} }}")
+    edits = in_four_dims(graph, graph.compute_nodes[0])
+    after = apply(graph, edits)
+
+    def values(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        if dtype != 7:
+            return np.full(dims, 3, np.float32)
+        return np.array(shape if name == "y/back" else [1] * (4 - len(shape)) + shape)
+
+    assert same_outputs(graph, edits, values, values)
+    assert {after.type_of(n.outputs[0]).rank for n in after.compute_nodes if n.op_type != "Reshape"} == {4}
+
+
+@pytest.mark.parametrize("body", ["Mul(x, w)", "Relu(x)", "Pow(x, x)"])
+def test_others_have_none(body: str) -> None:
+    graph = graph_of(f"n (float[2,3,4] x) => (y) <float[4] w> {{ y = {body} }}")
+    assert in_four_dims(graph, graph.compute_nodes[0]) == ()
