@@ -21,7 +21,7 @@ class RunTimeGraph(Graph):
     @classmethod
     def of(cls, graph: Graph) -> RunTimeGraph:
         """The run-time nodes of the graph."""
-        kept = tuple(n for n in graph.nodes if n.role == "compute" or not all(map(graph.is_constant, n.reads)))
+        kept = tuple(n for n in graph.nodes if n.role == "compute" or (n.role == "shape" and _reads_data(graph, n)))
         return cls(
             kept, graph.inputs, graph.outputs, graph.types, graph.values, graph.weights, graph.outer, whole=graph
         )
@@ -52,3 +52,8 @@ class RunTimeGraph(Graph):
     def has_dequantized(self) -> bool:
         """Some run-time node is a DequantizeLinear."""
         return self.whole.has_dequantized
+
+
+def _reads_data(graph: Graph, node: Node) -> bool:
+    """The node reads the shape of something computed."""
+    return not all(map(graph.is_constant, node.reads))

@@ -25,7 +25,6 @@ that talking heads mix.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -53,6 +52,7 @@ _HEAD = UNARY | {"Flatten", "Reshape", "Squeeze", "Softmax", "LogSoftmax", "Add"
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all unaligned layers whose padding takes time."""
     wasted: dict[str, float] = {}
+    padded: dict[str, float] = {}
     widths: Counter[int] = Counter()
     lost: dict[int, float] = {}
     for kernel, bound, seconds in zip(ctx.kernels, ctx.analysis.bounds, ctx.times.mean(axis=1), strict=True):
@@ -62,7 +62,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         share, unaligned = _padding(ctx, node)
         if not unaligned:
             continue
-        wasted[node.key] = share * float(seconds)
+        wasted[node.key], padded[node.key] = share * float(seconds), float(seconds)
         widths.update(set(unaligned))
         for width in set(unaligned):
             lost[width] = lost.get(width, 0.0) + share * float(seconds) / len(set(unaligned))
@@ -74,7 +74,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     named = "; ".join(_named(width, multiple) for width in worst[:_MAX_WIDTHS])
     layers = _layers(len(wasted))
     computes = "compute" if len(wasted) > 1 else "computes"
-    fixes = tuple(_fixes(ctx, set(widths), multiple, total))
+    fixes = tuple(_fixes(ctx, padded, set(widths), multiple, total))
     yield Finding(
         message=(
             f"{layers} {computes} padding: {total * 1e3:.3g} ms = {total / ctx.total_s:.1%} of the latency; "
@@ -92,10 +92,12 @@ def check(ctx: Context) -> Iterator[Finding]:
     )
 
 
-def _fixes(ctx: Context, widths: set[int], multiple: int, padding: float) -> Iterator[Fix]:
-    """Aligned widths: those that save most, but no more than the padding takes, since the rest would be real channels.
+def _fixes(ctx: Context, padded: Mapping[str, float], widths: set[int], multiple: int, padding: float) -> Iterator[Fix]:
+    """Aligned widths that save no more than the `padding` takes, since the rest would be real channels.
 
-    Filling the channels comes first where it is exact.
+    The search begins at the widths at which the `padded` layers by themselves would save that much. More of them are
+    rounded up while the whole network saves more than that, else more of them down, as far as what the layers tell is
+    left of it. Filling the channels comes first where it is exact.
     """
     spots = _spots(ctx.graph, widths)
     if ctx.device.alignment.mode == "cliff":
@@ -105,21 +107,49 @@ def _fixes(ctx: Context, widths: set[int], multiple: int, padding: float) -> Ite
         return
     ways = [{width: _rounded(width, multiple, most) for width in widths} for most in _ROUND_DOWN]
     ways = [way for index, way in enumerate(ways) if way not in ways[:index]]
-    found: dict[int, tuple[float, tuple[Edit, ...]]] = {}
+    expected = [_spared(ctx, padded, way) for way in ways]
+    priced: dict[int, tuple[float, tuple[Edit, ...]]] = {}
     near: Analysis | None = None
 
-    def is_paid(index: int) -> bool:
+    def saved(index: int) -> float:
         nonlocal near
         edits = _retyped(spots, ways[index])
-        saved, near = _saving(ctx, edits, near)
-        found[index] = saved, edits
-        return saved <= padding
+        gain, near = _saving(ctx, edits, near)
+        priced[index] = gain, edits
+        return gain
 
-    # the more widths are rounded up, the less it saves
-    index = bisect_left(range(len(ways)), True, key=is_paid)
-    saved, edits = found.get(index, (0.0, ()))
-    if saved > 0:
+    # more up while the whole network saves more than the padding takes
+    last = len(ways) - 1
+    at = start = next((index for index, spared in enumerate(expected) if spared <= padding), last)
+    while saved(at) > padding:
+        if at == last:
+            return
+        at += 1
+    # else more down while what the layers say that adds is left of it, or while nothing is saved yet
+    while 0 < at <= start:
+        gain, more = priced[at][0], expected[at - 1] - expected[at]
+        if (gain > 0 and gain + more > padding) or saved(at - 1) > padding:
+            break
+        at -= 1
+    gain, edits = priced[at]
+    if gain > 0:
         yield Fix(f"round the channels to multiples of {multiple}, some up, some down", "lossy", edits)
+
+
+def _spared(ctx: Context, padded: Mapping[str, float], rounded: Mapping[int, int]) -> float:
+    """Seconds that the layers by themselves, given by key with the seconds of each, would save at these widths."""
+    alignment, total = ctx.device.alignment, 0.0
+
+    def computed(into: int, out: int) -> int:
+        return _up(into, alignment.input_channels) * _up(out, alignment.output_channels)
+
+    for key, seconds in padded.items():
+        channels = channels_of(ctx.graph, ctx.graph.node(key))
+        if channels is not None:
+            into, out, *_ = channels
+            now, then = computed(into, out), computed(rounded.get(into, into), rounded.get(out, out))
+            total += seconds * (1 - then / now)
+    return total
 
 
 def _saving(ctx: Context, edits: tuple[Edit, ...], near: Analysis | None = None) -> tuple[float, Analysis]:

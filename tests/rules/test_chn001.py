@@ -7,12 +7,19 @@ import re
 import pytest
 from zoo import build
 
+from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
+from onnxlint.finding import Declare, Edit
+from onnxlint.graph import Graph
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import ReportedFinding
-from onnxlint.rule import example_model
+from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
+from onnxlint.tensor import TensorType
+from onnxlint.whatif import saving
+
+RULE = find_rule(installed_rules(), "CHN001")
 
 NET = """
 n (float[1,3,112,112] x) => (float[1,10,1,1] y)
@@ -54,6 +61,38 @@ def test_a_fix_saves_no_more_than_the_padding_takes(name: str) -> None:
         stated = float(finding.message.split("padding: ")[1].split(" ms")[0]) * 1e-3
         assert finding.saving_s is None or 0 < finding.saving_s <= stated * 1.01
         assert finding.alternatives == ()
+
+
+@pytest.mark.parametrize("device", ["hi3519", "rk3588", "generic"])
+@pytest.mark.parametrize("name", ["ghostnet", "shufflenet_v2_x1_0", "efficientnet_b0", "inception_v3"])
+def test_of_all_roundings_the_one_that_saves_most_within_the_padding_is_offered(name: str, device: str) -> None:
+    analysis = Analysis(read_model(build(name), Settings()).graph, target_for(load_device(device)))
+    offered = {fix.edits: finding for finding in RULE.check(Context(analysis)) for fix in finding.fixes}
+    for edits, finding in offered.items():
+        assert finding.at_stake_s is not None
+        multiple = int(re.search(r"multiples of (\d+)", finding.fixes[0].title)[1])  # type: ignore[index]
+        widths = {size for edit in edits if isinstance(edit, Declare) for size in _changed(analysis.graph, edit)}
+        gains = []
+        for most in (1.0, 0.75, 0.5, 0.25, 0.1):
+            other = tuple(_rounded(analysis.graph, edit, widths, multiple, most) for edit in edits)
+            gains.append(float(saving(analysis, other).mean()))
+        assert float(saving(analysis, edits).mean()) == max(gain for gain in gains if gain <= finding.at_stake_s)
+
+
+def _changed(graph: Graph, edit: Declare) -> set[int]:
+    pairs = zip(graph.type_of(edit.value).dims, edit.type.dims, strict=True)
+    return {before for before, after in pairs if before != after}
+
+
+def _rounded(graph: Graph, edit: Edit, widths: set[int], multiple: int, most: float) -> Edit:
+    assert isinstance(edit, Declare)
+    dims = []
+    for before, after in zip(graph.type_of(edit.value).dims, edit.type.dims, strict=True):
+        down = before // multiple * multiple
+        up = -(-before // multiple) * multiple
+        is_down = down and before - down <= most * multiple
+        dims.append((down if is_down else up) if before in widths and before != after else before)
+    return Declare(edit.value, TensorType(edit.type.dtype, tuple(dims)), edit.is_weight)
 
 
 @pytest.mark.parametrize(
