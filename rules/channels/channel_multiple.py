@@ -37,6 +37,7 @@ from onnxlint.patterns.axis_roles import POSITIONS, Axis, axis_roles, is_only, p
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
+from onnxlint.units import percent, seconds
 from onnxlint.whatif import saving, trial
 
 RULE = Rule(code="CHN001", name="channel-multiple", severity="warning")
@@ -55,17 +56,17 @@ def check(ctx: Context) -> Iterator[Finding]:
     padded: dict[str, float] = {}
     widths: Counter[int] = Counter()
     lost: dict[int, float] = {}
-    for kernel, bound, seconds in zip(ctx.kernels, ctx.analysis.bounds, ctx.times.mean(axis=1), strict=True):
+    for kernel, bound, taken in zip(ctx.kernels, ctx.analysis.bounds, ctx.times.mean(axis=1), strict=True):
         node = kernel.main
         if bound != "compute" or kernel.on_host or kernel.kernel_class == "grouped":
             continue
         share, unaligned = _padding(ctx, node)
         if not unaligned:
             continue
-        wasted[node.key], padded[node.key] = share * float(seconds), float(seconds)
+        wasted[node.key], padded[node.key] = share * float(taken), float(taken)
         widths.update(set(unaligned))
         for width in set(unaligned):
-            lost[width] = lost.get(width, 0.0) + share * float(seconds) / len(set(unaligned))
+            lost[width] = lost.get(width, 0.0) + share * float(taken) / len(set(unaligned))
     total = sum(wasted.values())
     if not wasted or total < _LEAST_SHARE * ctx.total_s:
         return
@@ -77,7 +78,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     fixes = tuple(_fixes(ctx, padded, set(widths), multiple, total))
     yield Finding(
         message=(
-            f"{layers} {computes} padding: {total * 1e3:.3g} ms = {total / ctx.total_s:.1%} of the latency; "
+            f"{layers} {computes} padding: {seconds(total)} = {percent(total / ctx.total_s)} of the latency; "
             f"{worst[0]} channels cost as {_up(worst[0], multiple)}"
         ),
         suggestion=f"When retraining, choose multiples of {multiple}: {named}.",
@@ -87,7 +88,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         severity=None if fixes else "info",
         at_stake_s=total,
         details=tuple(
-            f"{width} channels in {_layers(widths[width])}: {lost[width] * 1e3:.3g} ms of padding" for width in worst
+            f"{width} channels in {_layers(widths[width])}: {seconds(lost[width])} of padding" for width in worst
         ),
     )
 
@@ -143,12 +144,12 @@ def _spared(ctx: Context, padded: Mapping[str, float], rounded: Mapping[int, int
     def computed(into: int, out: int) -> int:
         return _up(into, alignment.input_channels) * _up(out, alignment.output_channels)
 
-    for key, seconds in padded.items():
+    for key, taken in padded.items():
         channels = channels_of(ctx.graph, ctx.graph.node(key))
         if channels is not None:
             into, out, *_ = channels
             now, then = computed(into, out), computed(rounded.get(into, into), rounded.get(out, out))
-            total += seconds * (1 - then / now)
+            total += taken * (1 - then / now)
     return total
 
 

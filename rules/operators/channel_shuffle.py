@@ -36,6 +36,7 @@ from onnxlint.gains import bearable
 from onnxlint.patterns.channel_shuffle import ChannelShuffle, channel_shuffles
 from onnxlint.patterns.shuffle_fixes import fold, permutation_convolution, split_once
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import percent
 
 RULE = Rule(code="OPS002", name="channel-shuffle", severity="warning")
 _WARNING_SHARE = 0.02
@@ -56,7 +57,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         severity = "error"
         message = f"{many} can't run on {ctx.device.name}: {_short(leaving[0].reason)}"
     else:
-        message = f"{many}: {seconds[0] / ctx.total_s if ctx.total_s else 0:.0%} of the time to reorder channels"
+        message = f"{many}: {percent(seconds[0] / ctx.total_s if ctx.total_s else 0)} of the time to reorder channels"
     fixes = bearable(ctx.analysis, (fix for fix in _fixes(ctx, shuffles, bool(leaving)) if ctx.runs(fix.edits)))
     yield Finding(
         message=message,

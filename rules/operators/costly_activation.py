@@ -35,6 +35,7 @@ from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
 from onnxlint.patterns.activations import NAMES, Activation, OtherForm, activations, other_forms
 from onnxlint.patterns.placement import cause
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.units import percent
 
 RULE = Rule(code="OPS005", name="costly-activation", severity="warning")
 _LEAST_SHARE = 0.005
@@ -114,7 +115,7 @@ def _slow(ctx: Context, kind: str, places: list[Activation], nodes: list[Node], 
     operators = "+".join(node.op_type for node in places[0].nodes)
     many = f"{len(places)} {NAMES.get(kind, kind)} run" if len(places) > 1 else f"{NAMES.get(kind, kind)} runs"
     return Finding(
-        message=f"{many} as {operators} on {ctx.device.name}: {ctx.share(nodes):.1%} of the latency",
+        message=f"{many} as {operators} on {ctx.device.name}: {percent(ctx.share(nodes))} of the latency",
         suggestion=_advice(fixes),
         nodes=tuple(node.key for node in nodes),
         places=len(places),

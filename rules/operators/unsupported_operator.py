@@ -47,7 +47,7 @@ from onnxlint.patterns.rewrites import Rewrite, rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.patterns.spelled_norms import is_of_images, leaving_norms
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.units import plural
+from onnxlint.units import percent, plural
 
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
@@ -188,7 +188,7 @@ def _small(ctx: Context, nodes: list[Node]) -> Finding:
     many = f"{len(nodes)} small operators ({_listed(operators)})"
     return Finding(
         message=f"{many} leave {ctx.device.name}",
-        suggestion=f"Each takes below {LEAST_SHARE:.1%} of the latency beside others that leave: mend those first.",
+        suggestion=f"Each takes below {percent(LEAST_SHARE)} of the latency beside others that leave: those first.",
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         severity="info",
