@@ -77,11 +77,15 @@ def _axes_of(graph: Graph, node: Node) -> tuple[int, ...]:
 
 
 def _spelled(graph: Graph, root: Node) -> Normalization | None:
-    """x or x minus its mean, over the root of the mean of its squares and a small number."""
+    """x or x minus its mean, over the root of the mean of its squares and a small number.
+
+    "SimpleNorm": x as it is over the root of its variance, or the variance of a sample (times n, over n - 1).
+    """
     shifted = writer(graph, root.inputs[0])
     if shifted is None or shifted.op_type != "Add" or len(data_inputs(graph, shifted)) != 1:
         return None
-    mean = writer(graph, data_inputs(graph, shifted)[0])
+    scaled = _scaled(graph, data_inputs(graph, shifted)[0])
+    mean = writer(graph, data_inputs(graph, scaled[-1] if scaled else shifted)[0])
     if mean is None or mean.op_type != "ReduceMean":
         return None
     square = writer(graph, mean.inputs[0])
@@ -93,25 +97,43 @@ def _spelled(graph: Graph, root: Node) -> Normalization | None:
         is_square = power.size == 1 and float(power.reshape(-1)[0]) == 2
     if not is_square:
         return None
-    nodes = [square, mean, shifted, root]
+    nodes = [square, mean, *scaled, shifted, root]
+    difference = writer(graph, centred)
+    whole = difference.inputs[0] if difference is not None and difference.op_type == "Sub" else ""
     divided = _divided(graph, root, centred, nodes)
+    is_simple = divided is None or bool(scaled)
+    divided = divided or (_divided(graph, root, whole, nodes) if whole else None)
     if divided is None:
         return None
-    difference = writer(graph, centred)
     source, kind = centred, "RMSNorm"
     if difference is not None and difference.op_type == "Sub":
         average = writer(graph, difference.inputs[1])
         same = average is not None and average.op_type == "ReduceMean" and average.inputs[0] == difference.inputs[0]
         if average is not None and same and reduced_axes(graph, average) == reduced_axes(graph, mean):
-            source, kind = difference.inputs[0], "LayerNorm"
+            source, kind = difference.inputs[0], "SimpleNorm" if is_simple else "LayerNorm"
             nodes = [average, difference, *nodes]
     # some exports compute the difference twice, once for the squares and once for the quotient
     output, scale, bias = _affine(graph, divided, nodes)
     axes = reduced_axes(graph, mean)
+    if is_simple and kind != "SimpleNorm":
+        return None
     if not axes or not is_private(graph, nodes, [output]):
         return None
     ordered = sorted({node.key: node for node in nodes}.values(), key=lambda node: graph.position[node.key])
     return Normalization(kind, tuple(ordered), source, output, tuple(axes), scale, bias, is_fused=False)
+
+
+def _scaled(graph: Graph, value: str) -> list[Node]:
+    """The last of two products or quotients by constants that a sample's variance takes, the last first; or none."""
+    found: list[Node] = []
+    while len(found) < 2 and (node := writer(graph, value)) is not None and node.op_type in ("Mul", "Div"):
+        constants = [name for name in node.inputs if graph.is_constant(name)]
+        sizes = [graph.type_of(name).shape for name in constants]
+        if sizes not in ([()], [(1,)]) or graph.is_constant(node.inputs[0]):
+            return []
+        found.append(node)
+        value = node.inputs[0]
+    return found
 
 
 def _divided(graph: Graph, root: Node, centred: str, nodes: list[Node]) -> str | None:

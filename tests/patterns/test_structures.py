@@ -145,6 +145,11 @@ def test_a_softmax_that_is_no_attention() -> None:
             "RMSNorm",
             "p = Pow(x, two) v = ReduceMean<axes = [-1]>(p) e = Add(v, eps) r = Sqrt(e) q = Div(x, r) y = Mul(q, w)",
         ),
+        (
+            "SimpleNorm",
+            "m = ReduceMean<axes = [-1]>(x) d = Sub(x, m) p = Mul(d, d) v = ReduceMean<axes = [-1]>(p) n = Mul(v, two)"
+            " o = Div(n, two) e = Add(o, eps) r = Sqrt(e) i = Div(two, r) q = Mul(x, i) y = Mul(q, w)",
+        ),
     ],
 )
 def test_normalizations_spelled_out(kind: str, body: str) -> None:
