@@ -163,7 +163,7 @@ class WeightValues:
         """The tensor's bytes; None where the message itself holds them."""
         if is_external(tensor):
             if self.mode != "always":
-                raise _Unreadable("external data: --weights always opens it")
+                raise _Unreadable("external data: only --weights always opens it")
             if self.source is None or self.source.data is not None:
                 raise _Unreadable("external data of a model without a folder")
             place = place_of(tensor)

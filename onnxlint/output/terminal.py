@@ -173,7 +173,8 @@ def _footer(report: Report, view: View) -> Text:
     summary = report.summary
     listed = Counter(f.severity for f in report.findings if not f.hidden and not f.in_verdict)
     counted = [plural(listed[s], s) if s != "info" else f"{listed[s]} info" for s in SEVERITIES]
-    hidden = f"; {summary.hidden} below {percent(view.min_impact)} hidden (-v shows them)" if summary.hidden else ""
+    them = "it" if summary.hidden == 1 else "them"
+    hidden = f"; {summary.hidden} below {percent(view.min_impact)} hidden (-v shows {them})" if summary.hidden else ""
     first = next((f.rule for f in report.findings if not f.hidden and not f.in_verdict), None)
     explain = f"; `onnxlint rule {first}` explains" if first else ""
     savings = [f.saving_cumulative_s for f in report.findings if not f.hidden and f.saving_cumulative_s]
@@ -182,6 +183,6 @@ def _footer(report: Report, view: View) -> Text:
         together = f"; together they save {seconds(max(savings))} of {seconds(report.totals.latency_s)}"
         hidden = together + hidden
     total = listed.total()
-    if not total and not summary.hidden:
-        return Text("No findings.", style="bold green")
+    if not total:
+        return Text(f"No findings{hidden}.", style="bold" if summary.hidden else "bold green")
     return Text(f"{plural(total, 'finding')}: {', '.join(counted)}{hidden}{explain}.", style="bold")

@@ -84,11 +84,11 @@ def _unmoved(graph: Graph, node: Node) -> Rewrite:
     are_back = bool(readers) and out not in graph.is_output
     if are_back and all(n.op_type in VIEWS and graph.type_of(n.outputs[0]).shape == known.dims for n in readers):
         edits = [edit for n in readers for edit in (Remove(n.key), Reconnect(n.outputs[0], source))]
-        return Rewrite("the Transpose left out: it moves dims of one only", "exact", (Remove(node.key), *edits))
+        return Rewrite("the Transpose left out (only dims of 1 move)", "exact", (Remove(node.key), *edits))
     shape, rank = f"{out}/shape", len(known.dims)
     declared = Declare(shape, TensorType(INT64, (rank,)), is_weight=True)
     changed = (Remove(node.key), declared, Insert("Reshape", (source, shape), (out,)))
-    return Rewrite("Transpose as Reshape: it moves dims of one only", "exact", changed)
+    return Rewrite("Transpose as Reshape (only dims of 1 move)", "exact", changed)
 
 
 _BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Pow"})

@@ -115,7 +115,7 @@ def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> 
         beside = "Its other forms cost more here, beside the operators that leave with it: mend those first."
     else:
         beside = ""
-    told = "\n".join(filter(None, ("; ".join(fix.title for fix in fixes), beside)))
+    told = ". ".join(filter(None, ("; ".join(fix.title for fix in fixes), beside)))
     return Finding(
         message=leaves(ctx.analysis, group, len(nodes), nodes),
         suggestion=told or _advice(ctx, nodes[0]),
