@@ -20,12 +20,20 @@ class LayoutChanges:
     leaving: tuple[Node, ...] = ()
 
 
+def _is_of_scores(graph: Graph, move: Move) -> bool:
+    """What it brings is an operand of products of two computed values: queries and keys of one head, no tokens."""
+    readers = graph.readers(move.output)
+    return bool(readers) and all(
+        node.op_type == "MatMul" and not any(graph.is_constant(name) for name in node.inputs) for node in readers
+    )
+
+
 def layout_changes(graph: Graph, table: SupportTable) -> LayoutChanges:
     """All of them but those through more dims than the device holds; none where there is but one."""
     found: list[Move] = []
     leaving: list[Node] = []
     for move in moves(graph):
-        if move.kind not in CROSSINGS:
+        if move.kind not in CROSSINGS or _is_of_scores(graph, move):
             continue
         causes = {node.key: cause(graph, table, node, table.of(graph, node)) for node in move.transposes}
         if "rank" not in causes.values():

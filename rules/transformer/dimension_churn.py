@@ -114,6 +114,21 @@ VALID = [
         r = Reshape (a, s)
         y = Transpose <perm = [0,2,1]> (r)
     }"""),
+    # queries of one head, turned for their products with the keys
+    Valid(
+        """heads (float[1,32,56,56] x, float[1,32,3136] k) => (y, z)
+        <float[32,32,1,1] w, float[32,32,1,1] u, int64[3] s = {1,32,3136}> {
+            a = Conv (x, w)
+            b = Reshape (a, s)
+            q = Transpose <perm = [0,2,1]> (b)
+            y = MatMul (q, k)
+            c = Conv (x, u)
+            d = Reshape (c, s)
+            r = Transpose <perm = [0,2,1]> (d)
+            z = MatMul (r, k)
+        }""",
+        device="t4",
+    ),
 ]
 INVALID = [
     Invalid(_CHURN, device="t4", places=2),
