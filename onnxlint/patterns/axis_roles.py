@@ -65,10 +65,10 @@ def _axes(graph: Graph, node: Node, dims: list[int], known: Mapping[str, tuple[A
         return None
     first = known.get(node.inputs[0]) or _outside(graph, node.inputs[0])
     if node.op_type in CONVOLUTIONS | TRANSPOSED and not node.domain:
-        return _convolved(node, first, dims)
+        return _convolved(node, first, dims) if len(dims) > 1 else None
     if node.op_type == "MatMul":
         return _product(graph, node, dims, known)
-    if node.op_type == "Gemm":
+    if node.op_type == "Gemm" and len(dims) == 2:
         rows = first[0] if len(first) == 2 and not node.attr("transA", 0) else ()
         return [rows or _unknown(dims[0]), projected(first[-1] if first else (), dims[-1])]
     if node.op_type == "Transpose":
