@@ -25,6 +25,7 @@ _MOST = 2**31 - 1
 _MAX_RANK = 64
 _LONG = 4096
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_SCALED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
 _AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_input_axes", "scan_output_axes"})
 _EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
@@ -198,10 +199,24 @@ def types_problem(op_type: str, domain: str, version: int, dtypes: tuple[int, ..
     return None
 
 
+def _scales_problem(
+    attributes: Mapping[str, AttributeProto], data: TensorType | None, scales: TensorType | None
+) -> str | None:
+    if data is None or data.shape is None or scales is None or scales.shape is None or len(scales.shape) != 1:
+        return None
+    axis, rank = attribute(attributes, "axis", 1), len(data.shape)
+    (count,) = scales.shape
+    if count is None or count < 2:  # one for all: the axis says nothing
+        return None
+    return None if -rank <= axis < rank else f"has {count} scales along axis {axis} of {rank} dims"
+
+
 def shapes_problem(
     op_type: str, attributes: Mapping[str, AttributeProto], types: Sequence[TensorType | None]
 ) -> str | None:
-    """A contradiction between inputs that onnx's inference does not see: a convolution's channels."""
+    """A contradiction between inputs that onnx's inference does not see: a convolution's channels, a scales' axis."""
+    if op_type in _SCALED and len(types) > 1:
+        return _scales_problem(attributes, types[0], types[1])
     if op_type not in _CONVOLUTIONS or len(types) < 2:
         return None
     data, weight = types[0], types[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-MOST_FOLDERS_DEEP = 128
+MOST_FOLDERS_DEEP = 512
 
 
 class TooDeep(OSError):

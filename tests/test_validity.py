@@ -140,3 +140,12 @@ def test_an_attribute_twice_is_no_valid_node() -> None:
     model.graph.node[0].attribute.append(helper.make_attribute("kernel_shape", [8, 8]))
     report = lint_model(model)
     assert any("is no valid MaxPool: it has its attribute 'kernel_shape' twice" in one for one in report.incomplete)
+
+
+@pytest.mark.parametrize(("axis", "is_wrong"), [(0, False), (-2, False), (2, True), (-3, True)])
+def test_scales_stand_along_an_axis_that_is_there(axis: int, is_wrong: bool) -> None:
+    attributes = {"axis": onnx.helper.make_attribute("axis", axis)}
+    data = TensorType(onnx.TensorProto.INT8, (4, 4))
+    for count, expected in ((4, is_wrong), (1, False)):
+        problem = shapes_problem("DequantizeLinear", attributes, (data, TensorType(1, (count,))))
+        assert (problem is not None) == expected
