@@ -21,7 +21,10 @@ WIDENED = 1.25
 
 
 def completed(own: Table, kin: Table) -> dict[str, Any]:
-    """The profile with what it does not state taken from its kin."""
+    """The profile with what it does not state taken from its kin.
+
+    Raises AttributeError or TypeError for a table or figure of the wrong type.
+    """
     taken = {key: kin[key] for key in TAKEN if key in kin and key not in own}
     if "attainable" in taken:
         taken["attainable"] = _attainable(own, kin)

@@ -17,7 +17,7 @@ class ChangedError(OSError):
 
 
 def open_regular(path: str) -> int:
-    """A descriptor of the file, opened without waiting for a writer where it is a pipe."""
+    """A descriptor of the file, opened without waiting for a writer where it is a pipe; raises OSError."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
 
 

@@ -46,7 +46,10 @@ def installed_rules() -> tuple[LoadedRule, ...]:
 def imported(
     found: Callable[[], Sequence[LoadedRule]], seconds: float, option: str, hint: str = ""
 ) -> Sequence[LoadedRule]:
-    """The rules of files that are executed for it; raises RuleError where that takes too long."""
+    """The rules that `found` gives, which executes files; raises RuleError where that takes more than `seconds`.
+
+    The error names the `option` that asked for it and ends in the `hint`.
+    """
     try:
         with within(seconds):
             return found()

@@ -100,11 +100,11 @@ class Context:
         is_same = before is not None and (before.op_type, before.domain) == (node.op_type, node.domain)
         return is_same and self.analysis.target.table.by_name(node) == "unsupported"
 
-    def seconds(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
+    def seconds(self, nodes: Iterable[Node]) -> float:
         """Mean seconds of the kernels that these nodes are part of."""
         return float(self.analysis.seconds_of(nodes).mean())
 
-    def share(self, nodes: Iterator[Node] | tuple[Node, ...] | list[Node]) -> float:
+    def share(self, nodes: Iterable[Node]) -> float:
         """Those seconds as a part of the whole latency, 0 to 1."""
         total = self.total_s
         return self.seconds(nodes) / total if total else 0.0

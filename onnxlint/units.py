@@ -25,7 +25,7 @@ def seconds_range(low: float, high: float) -> str:
 
 
 def count(value: float) -> str:
-    """`144.9 M`: elements, operations."""
+    """`145 M`: elements, operations."""
     for scale, prefix in _DECIMAL:
         if value >= scale:
             return f"{_three(value / scale)} {prefix}"
@@ -38,7 +38,7 @@ def short(value: float) -> str:
 
 
 def size(value: float) -> str:
-    """`9.1 MB`: bytes by powers of ten, as bandwidths are given."""
+    """`9.08 MB`: bytes by powers of ten, as bandwidths are given."""
     for scale, prefix in _DECIMAL:
         if value >= scale:
             return f"{_three(value / scale)} {prefix}B"
@@ -54,7 +54,7 @@ def rate(value: float) -> str:
 
 
 def percent(part: float) -> str:
-    """`8 %`, below ten with one digit more."""
+    """`27 %` for 0.27, below ten with one digit more: `8.0 %`."""
     value = part * 100
     if value and abs(value) < 0.1:
         return "<0.1 %"

@@ -183,7 +183,7 @@ def notes(report: Report, console: Console) -> None:
 
 
 def formula_text(formula: FormulaInfo) -> str:
-    """`MACCs = 4.55 M·batch·seq + 2.50 k·batch·seq²`, with the sizes that it holds for."""
+    """`MACCs = 2.50 k·batch·seq² + 4.55 M·batch·seq`, with the sizes that it holds for."""
     terms = []
     for term in formula.terms:
         powers = [f"{printable(name)}{_SUPERSCRIPTS.get(power, f'^{power}')}" for name, power in term.powers.items()]

@@ -28,7 +28,7 @@ _TOP_KERNELS = 5
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of the report is shown."""
+    """What of the report is shown; `min_impact` is a part of the latency, 0 to 1."""
 
     quiet: bool = False
     verbose: bool = False

@@ -40,7 +40,10 @@ def lint_models(
     output_file: Path | None,
     view: View,
 ) -> int:
-    """Lint every model on every device and write the reports; returns the exit code."""
+    """Lint every model on every device and write the reports; returns the exit code.
+
+    Raises DeviceError, RuleError and OutputError; a model that can't be read is a report with an error.
+    """
     profiles = devices_of(device_names, chosen)
     known = imported(lambda: rules_with(rule_folders), chosen.limits.timeout_s, "--rules", " (raise --timeout)")
     rules = select(known, chosen.select, chosen.extend_select, chosen.ignore)

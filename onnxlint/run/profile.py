@@ -34,7 +34,7 @@ def write_profile(
 ) -> int:
     """Write one model's per-layer table, or its kernels on the roofline; returns the exit code.
 
-    Raises LoadError with the path in front.
+    Raises LoadError with the path in front, DeviceError and OutputError.
     """
     (device,) = devices_of([device_name], chosen)
     streams.check_output(output_file, [path])

@@ -16,7 +16,10 @@ from onnxlint.settings import Settings
 def write_structures(
     path: str, device_name: str, chosen: Settings, output_format: str, output_file: Path | None
 ) -> int:
-    """Write the structures that are recognised in one model; returns the exit code, raises LoadError."""
+    """Write the structures that are recognised in one model; returns the exit code.
+
+    Raises LoadError with the path in front, DeviceError and OutputError.
+    """
     (device,) = devices_of([device_name], chosen)
     if output_format == "csv":
         raise streams.OutputError("--structure is written as a table or as json")
