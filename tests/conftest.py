@@ -1,10 +1,22 @@
-"""Options of the test run."""
+"""Options of the test run, and the folder that command lines are run in."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import modelfiles
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --refresh-golden` writes the stored outputs anew instead of comparing with them."""
     parser.addoption("--refresh-golden", action="store_true", help="write the stored outputs anew")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with `model.onnx`, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    modelfiles.saved(modelfiles.relu(), tmp_path)
+    return tmp_path

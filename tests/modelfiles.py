@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -101,6 +102,23 @@ def run(*words: str, stdin: bytes = b"") -> Run:
     finally:
         sys.stdin = before
     return Run(code, out.text(), err.text())
+
+
+def usage_error(*words: str) -> str:
+    """The one line of a command line that can't be carried out."""
+    result = run(*words)
+    assert (result.code, result.out) == (2, "")
+    (line,) = result.err.splitlines()
+    assert line.startswith("onnxlint: ")
+    return line.removeprefix("onnxlint: ")
+
+
+def report(*words: str) -> dict[str, Any]:
+    """The JSON of one lint."""
+    result = run(*words, "--output-format", "json")
+    found = json.loads(result.out)
+    assert found["exit_code"] == result.code
+    return dict(found)
 
 
 class _Captured(io.TextIOWrapper):
