@@ -60,19 +60,20 @@ def check(ctx: Context) -> Iterator[Finding]:
     yield Finding(
         message=f"{many}: {_percent(100 * macs * ctx.analysis.target.batch_factor / whole)} % of the MACs, "
         f"and {100 * max(gain, 0) / ctx.total_s:.0f} % less time without {'them' if len(gates) > 1 else 'it'}",
-        suggestion=f"Drop the dearest first, {_named(ranked[0])}"
-        + (f", then {_named(ranked[1])}" if len(ranked) > 1 else "")
-        + (
-            f"; keep {_named(latest)} as long as the budget allows"
-            if len(ranked) > 2 and latest not in ranked[:2]
-            else ""
-        )
-        + ".\nIt needs retraining.",
+        suggestion=f"{_advice(ranked, latest)}.\nIt needs retraining.",
         nodes=tuple(node.key for node in nodes),
         places=len(gates),
         fixes=tuple(fixes),
         details=tuple(f"{_named(stage)}: {_widths(stage)}" for stage in ranked),
     )
+
+
+def _advice(ranked: Sequence[Sequence[SqueezeExcite]], latest: Sequence[SqueezeExcite]) -> str:
+    """The dearest stages first, the latest kept unless it is one of them."""
+    if len(ranked) == 1:
+        return f"Drop {_named(ranked[0])}, if the accuracy bears it"
+    kept = f"; keep {_named(latest)} as long as the budget allows" if latest not in ranked[:2] else ""
+    return f"Drop the dearest first, {_named(ranked[0])}, then {_named(ranked[1])}{kept}"
 
 
 def _seconds(ctx: Context, stage: Sequence[SqueezeExcite]) -> float:
