@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ _PAYING = 0.8
 """Two layers are looked for that have at most this part of the weight's products."""
 _PROBES, _MARGIN, _SMALL_SIDE = 8, 1.2, 64
 _MAX_SIDE, _BLOCK = 2048, 8192
+_SHIFT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Ranks:
 def ranks(weight: Array) -> Ranks | None:
     """The ranks of a weight with its first axis against all others; None where no low rank can hold its energy.
 
-    A cheap test comes first: energy 0.99 in k singular values needs Σσ⁴ ≥ (0.99·Σσ²)²/k, and Σσ⁴ = E|W·Wᵀx|² is
-    estimated by a few random vectors. Matrices of random numbers fail it.
+    Cheap tests come first: an estimate by a few random vectors, which matrices of random numbers fail, then a bound
+    by the determinant, which most trained ones fail.
     """
     matrix = weight.reshape(len(weight), -1)
     if min(matrix.shape) < 2 or weight.dtype.kind != "f":
@@ -41,9 +43,11 @@ def ranks(weight: Array) -> Ranks | None:
     side = len(matrix)
     most = int(_PAYING * rows * columns / (rows + columns))
     total = float(np.einsum("ij,ij->", matrix, matrix, dtype=np.float64))
-    if total <= 0 or not np.isfinite(total) or side > _MAX_SIDE:
+    if most < 1 or total <= 0 or not np.isfinite(total) or side > _MAX_SIDE:
         return None
     if side > _SMALL_SIDE and not _may_pay(matrix, total, most):
+        return None
+    if not _can_hold(matrix, total, most):
         return None
     gram = np.zeros((side, side))
     for start in range(0, matrix.shape[1], _BLOCK):
@@ -56,7 +60,38 @@ def ranks(weight: Array) -> Ranks | None:
 
 
 def _may_pay(matrix: Array, total: float, most: int) -> bool:
-    """The cheap test: an estimate, so that small matrices, where a few probes say little, do without."""
+    """An estimate: energy 0.99 in `most` singular values needs Σσ⁴ ≥ (0.99·Σσ²)²/most, and Σσ⁴ = E|W·Wᵀx|².
+
+    Small matrices, where a few probes say little, do without.
+    """
     probes = np.random.default_rng(0).standard_normal((len(matrix), _PROBES)).astype(matrix.dtype)
     fourth = float(((matrix @ (matrix.T @ probes)).astype(np.float64) ** 2).sum()) / _PROBES
     return fourth > 0 and (LOSSY_ENERGY * total) ** 2 / fourth <= _MARGIN * most
+
+
+def _can_hold(matrix: Array, total: float, most: int) -> bool:
+    """A bound by the determinant: n numbers that sum to T have the largest product where they are as equal as may be.
+
+    Where k of them, each with a `shift`, held LOSSY_ENERGY, all logarithms would sum to no more than with k equal large
+    ones and n - k equal small ones. The numbers are the σ². Rounding may hide some of the products, which are taken in
+    the weight's own precision over few columns at once: as much is left out of the shift.
+    """
+    side, length = matrix.shape
+    eps = float(np.finfo(matrix.dtype).eps)
+    few = max(1, int(_SHIFT / (side * eps)))
+    products = np.zeros((side, side))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, length, few):
+            piece = matrix[:, start : start + few]
+            products += piece @ piece.T
+    # a sum of so many products is off by at most that many times half an eps
+    shift, hidden = _SHIFT * total / side, 0.51 * min(few, length) * eps * total
+    products.flat[:: side + 1] += shift - hidden
+    try:
+        factor = np.linalg.cholesky(products)
+    except np.linalg.LinAlgError:
+        return True
+    held, left = LOSSY_ENERGY * total, (1 - LOSSY_ENERGY) * total
+    logarithms = most * math.log(held / most + shift) + (side - most) * math.log(left / (side - most) + shift)
+    # what is no number, after an overflow, rejects nothing
+    return not 2 * float(np.log(np.diagonal(factor)).sum()) > logarithms

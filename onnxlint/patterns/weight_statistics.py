@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from onnxlint.values import Array
 NEAR_ZERO = 1e-6
 """A channel whose largest weight is at most this part of the tensor's largest is near zero."""
 _LEVELS = 127.0
+_BLOCK = 1 << 16
+"""Elements that are gone through at once."""
 _BODY = 3.0 / 0.6745
 """Three standard deviations of a normal distribution, in medians of its absolute values."""
 
@@ -63,21 +66,50 @@ def is_two_of_four(weight: Array) -> bool:
 
 def int8_noise(weight: Array) -> Int8Noise | None:
     """Symmetric int8 of a weight whose first axis are the channels; None where all is zero."""
-    rows = weight.reshape(len(weight), -1).astype(np.float32)
+    rows = weight.reshape(len(weight), -1).astype(np.float32, copy=False)
     largest = np.abs(rows).max(axis=1)
-    rows, largest = rows[largest > NEAR_ZERO * largest.max()], largest[largest > NEAR_ZERO * largest.max()]
+    alive = largest > NEAR_ZERO * largest.max()
+    if not alive.all():
+        rows, largest = rows[alive], largest[alive]
     if not len(rows) or rows.shape[1] < 2:
         return None
-    energy = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    tensor = _noise(rows, np.full_like(largest, largest.max())) / energy
-    channel = _noise(rows, largest) / energy
-    median = float(np.median(np.abs(rows)))
-    body = np.where(np.abs(rows) <= _BODY * median, rows, 0) if median else rows
-    inner = np.einsum("ij,ij->i", body, body, dtype=np.float64)
-    share = np.count_nonzero(body, axis=1) / rows.shape[1]
+    limit = _BODY * _median(np.abs(rows)) or math.inf
+    whole = float(largest.max())
+    tall = max(1, _BLOCK // rows.shape[1])
+    parts = [
+        _row_by_row(rows[at : at + tall], largest[at : at + tall], whole, limit) for at in range(0, len(rows), tall)
+    ]
+    energy, tensor, channel, inner, share = np.concatenate(parts, axis=1)
     # rounding noise is alike for small and large values: the body has its share of it
-    tails = (channel * energy * share)[inner > 0] / inner[inner > 0]
-    return Int8Noise(_db(tensor), _db(channel), _db(tails), float(largest.max() / np.median(largest)))
+    tails = (channel * share)[inner > 0] / inner[inner > 0]
+    return Int8Noise(_db(tensor / energy), _db(channel / energy), _db(tails), float(whole / np.median(largest)))
+
+
+def _row_by_row(rows: Array, largest: Array, whole: float, limit: float) -> Array:
+    """Of each row: its energy, the noise with one scale and with its own, the energy of its body and that one's share.
+
+    Few rows at once: what is made of them stays in the cache.
+    """
+    body = np.where(np.abs(rows) <= limit, rows, np.float32(0))
+    share = np.count_nonzero(body, axis=1) / rows.shape[1]
+    return np.stack(
+        [
+            _energy(rows),
+            _noise(rows, np.full_like(largest, whole)),
+            _noise(rows, largest),
+            _energy(body),
+            share,
+        ]
+    )
+
+
+def _median(values: Array) -> float:
+    """As of numpy, which sorts for several places at once."""
+    flat = values.reshape(-1)
+    half = flat.size // 2
+    parted = np.partition(flat, half)
+    middle = parted[half : half + 1] if flat.size % 2 else np.array([parted[:half].max(), parted[half]])
+    return float(middle.mean())
 
 
 def int8_noise_of_columns(weight: Array) -> Int8Noise | None:
@@ -87,8 +119,15 @@ def int8_noise_of_columns(weight: Array) -> Int8Noise | None:
 
 def _noise(rows: Array, largest: Array) -> Array:
     scale = (largest / _LEVELS)[:, None]
-    error = rows - np.round(rows / scale) * scale
-    summed: Array = np.einsum("ij,ij->i", error, error, dtype=np.float64)
+    error = rows / scale
+    np.round(error, out=error)
+    error *= scale
+    error -= rows
+    return _energy(error)
+
+
+def _energy(rows: Array) -> Array:
+    summed: Array = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     return summed
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from linting import found, found_in
 
-from onnxlint.patterns.spectrum import LOSSY_ENERGY, ranks
+from onnxlint.patterns.spectrum import LOSSY_ENERGY, _can_hold, ranks
 from onnxlint.rule import Draw, example_model
 
 LAYER = """layer (float[1,{n}] x) => (float[1,{m}] y) <float[{n},{m}] w> {{ y = MatMul (x, w) }}"""
@@ -42,6 +42,20 @@ def test_random_initialization_has_no_low_rank(rows: int, columns: int, seed: in
     rng = np.random.default_rng(seed)
     drawn = {"normal": rng.standard_normal, "uniform": lambda s: rng.uniform(-1, 1, s), "zeros": np.zeros}[kind]
     assert ranks(np.asarray(drawn((rows, columns)), np.float32)) is None
+
+
+@given(st.integers(4, 60), st.integers(0, 60), st.floats(0.0, 3.0), st.floats(0.5, 1.5), st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_what_the_bound_rejects_holds_less(side: int, wider: int, fall: float, most: float, seed: int) -> None:
+    """Singular values that fall at any pace, asked for ranks on both sides of the one that holds the energy."""
+    rng = np.random.default_rng(seed)
+    left, _ = np.linalg.qr(rng.standard_normal((side, side)))
+    right, _ = np.linalg.qr(rng.standard_normal((side + wider, side)))
+    matrix = ((left * np.exp(-fall * np.arange(side) / side * 4)) @ right.T).astype(np.float32)
+    sigma = np.linalg.svd(matrix.astype(float), compute_uv=False) ** 2
+    known = int(np.searchsorted(np.cumsum(sigma) / sigma.sum(), LOSSY_ENERGY)) + 1
+    asked = min(side - 1, max(1, round(most * known)))
+    assert _can_hold(matrix, float(sigma.sum()), asked) or asked < known
 
 
 @pytest.mark.parametrize("device", ["cortex-a76", "generic"])
