@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.moves import CROSSINGS, Move, moves
@@ -28,6 +29,7 @@ def _is_of_scores(graph: Graph, move: Move) -> bool:
     )
 
 
+@lru_cache(maxsize=2)
 def layout_changes(graph: Graph, table: SupportTable) -> LayoutChanges:
     """All of them but those through more dims than the device holds; none where there is but one."""
     found: list[Move] = []
