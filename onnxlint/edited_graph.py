@@ -37,7 +37,10 @@ class EditedGraph(Graph):
     @cached_property
     def reread(self) -> tuple[str, ...]:
         """The values that other nodes read than before, or that the same ones read in another order."""
-        return tuple(dict.fromkeys(name for node in (*self.gone, *self.new, *self.moved) for name in node.reads))
+        nodes = (*self.gone, *self.new, *self.moved)
+        names = dict.fromkeys(name for node in nodes for name in (node.reads if node.bodies else node.inputs))
+        names.pop("", None)
+        return tuple(names)
 
     @cached_property
     def recast(self) -> frozenset[str]:
@@ -139,18 +142,6 @@ class EditedGraph(Graph):
     def consumers(self, name: str) -> list[Node]:
         """The nodes that read the value, each once, in execution order."""
         return self._readers_of[name] if name in self._readers_of else self._root.consumers(name)
-
-    @cached_property
-    def _readers_found(self) -> dict[str, list[Node]]:
-        return {}
-
-    def readers(self, name: str) -> list[Node]:
-        """The consumers that are work at run time, found where asked for: a what-if asks of few values."""
-        found = self._readers_found.get(name)
-        if found is None:
-            found = [node for node in self.consumers(name) if node.role == "compute"]
-            self._readers_found[name] = found
-        return found
 
     @cached_property
     def writers(self) -> dict[str, list[str]]:

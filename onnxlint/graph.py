@@ -152,14 +152,15 @@ class Graph:
 
     @cached_property
     def _readers(self) -> dict[str, list[Node]]:
-        return {
-            name: nodes if all(n.role == "compute" for n in nodes) else [n for n in nodes if n.role == "compute"]
-            for name, nodes in self._consumers.items()
-        }
+        return {}
 
     def readers(self, name: str) -> list[Node]:
-        """The consumers that are work at run time."""
-        return self._readers.get(name, [])
+        """The consumers that are work at run time, found where asked for."""
+        found = self._readers.get(name)
+        if found is None:
+            nodes = self.consumers(name)
+            found = self._readers[name] = [node for node in nodes if node.role == "compute"]
+        return found
 
     def sole_reader(self, name: str) -> Node | None:
         """The one node that reads the value, if exactly one does and it is no output of the graph."""

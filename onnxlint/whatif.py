@@ -60,6 +60,10 @@ class _Change:
     def add(self, edit: Edit) -> None:
         """Take one more edit; raises EditError."""
         match edit:
+            case Declare(value, known, is_weight):
+                self.types[value] = self._shared(value, known)
+                if is_weight:
+                    self.weights.add(value)
             case Remove(key):
                 if self.before.get(key) is None or key in self.removed:
                     raise EditError(f"there is no node {key!r}")
@@ -68,10 +72,6 @@ class _Change:
                 self.inserted.append(edit)
             case Reconnect(value, to):
                 self.renamed[value] = to
-            case Declare(value, known, is_weight):
-                self.types[value] = self._shared(value, known)
-                if is_weight:
-                    self.weights.add(value)
             case Reorder(keys):
                 self.order = dict.fromkeys(self.before.position, -1) | {key: at for at, key in enumerate(keys)}
 
