@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from onnxlint.attributes import attribute
 from onnxlint.resolved import NodeDef
 from onnxlint.tensor import FLOAT, QUANTIZED, TensorType
-from onnxlint.values import attribute
 
 Types = Sequence[TensorType | None]
 Ask = Callable[[NodeDef, str, Types], list[TensorType | None]]

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from onnxlint.attributes import attribute
 from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import INT64, TensorType
-from onnxlint.values import Array, attribute
+from onnxlint.values import Array
 
 _BOOL = 9
 MAX_TRIPS = 2**31

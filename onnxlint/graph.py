@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import onnx
 
+from onnxlint.attributes import attribute
 from onnxlint.operators import CONTROL_FLOW, Call
 from onnxlint.tensor import TensorType
-from onnxlint.values import Array, attribute
+from onnxlint.values import Array
 
 if TYPE_CHECKING:
     import networkx

@@ -8,13 +8,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxlint.attributes import mark_of
 from onnxlint.binding import Bound, tensor_of
 from onnxlint.contrib_shapes import DOMAINS, contrib_types
 from onnxlint.control_flow import infer_control_flow
 from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
-from onnxlint.validity import mark_of, schema_of, shapes_problem, types_problem
+from onnxlint.validity import schema_of, shapes_problem, types_problem
 from onnxlint.values import WITHOUT_VALUES, Array, evaluate, tensor_value
 
 _MAX_REMEMBERED = 100_000

@@ -14,16 +14,15 @@ from typing import Any
 import onnx
 from onnx import AttributeProto
 
+from onnxlint.attributes import attribute
 from onnxlint.tensor import TensorType, dtype_name
 from onnxlint.text import printable
-from onnxlint.values import attribute
 
 INVALID = " (invalid)"
 """Behind the operator of a node that contradicts its schema."""
 
 _MOST = 2**31 - 1
 _MAX_RANK = 64
-_LONG = 4096
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _SCALED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
@@ -33,16 +32,6 @@ _EQUATION = re.compile(rb"[A-Za-z,.> -]{0,1000}")
 _REQUIRED_INPUT = onnx.defs.OpSchema.FormalParameterOption.Single
 _VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
 _TYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items() if number}
-_KINDS = {
-    AttributeProto.FLOAT: "f",
-    AttributeProto.INT: "i",
-    AttributeProto.STRING: "s",
-    AttributeProto.TENSOR: "t",
-    AttributeProto.GRAPH: "g",
-    AttributeProto.FLOATS: "floats",
-    AttributeProto.INTS: "ints",
-    AttributeProto.STRINGS: "strings",
-}
 
 
 @lru_cache(maxsize=4096)
@@ -75,29 +64,6 @@ class _Facts:
 def _type_number(found: onnx.defs.OpSchema.Attribute) -> int:
     kind: Any = found.type
     return int(getattr(kind, "value", kind))
-
-
-def typed(proto: AttributeProto) -> AttributeProto:
-    """The attribute with its type stated: files of IR versions before 2 leave it out."""
-    if proto.type:
-        return proto
-    for kind, field in _KINDS.items():
-        if proto.HasField(field) if len(field) == 1 else getattr(proto, field):
-            copy = AttributeProto()
-            copy.CopyFrom(proto)
-            copy.type = kind
-            return copy
-    return proto
-
-
-def mark_of(proto: AttributeProto) -> bytes:
-    """What equal attributes share: their bytes, of long ones a digest."""
-    data: bytes = proto.SerializeToString()
-    if len(data) <= _LONG:
-        return data
-    import hashlib
-
-    return hashlib.sha256(data).digest()
 
 
 def node_problem(

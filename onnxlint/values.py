@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxlint.attributes import Attributes, attribute
 from onnxlint.tensor import TensorType
 
 MAX_ELEMENTS = 1024
@@ -22,50 +23,6 @@ WITHOUT_VALUES = _OF_SHAPE | {"Constant"}
 
 _MAX_WORK, _MAX_INPUTS = 1 << 22, 4096
 Array = np.ndarray[Any, np.dtype[Any]]
-Attributes = Mapping[str, onnx.AttributeProto]
-
-
-class KnownAttributes(dict[str, onnx.AttributeProto]):
-    """Attributes whose Python values are read once: nodes alike share them, and many ask."""
-
-    __slots__ = ("read",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read: dict[str, Any] = {}
-
-
-def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
-    """An attribute's Python value: int, float, bytes, list, TensorProto or GraphProto.
-
-    `default` where there is none, or one of another kind than the default.
-    """
-    proto = attributes.get(name)
-    if proto is None:
-        return default
-    read = attributes.read if isinstance(attributes, KnownAttributes) else {}
-    found = read.get(name)
-    if found is None:
-        try:
-            found = read[name] = onnx.helper.get_attribute_value(proto)
-        except ValueError:  # a reference to an attribute that no function has, or a type that ONNX does not know
-            return default
-    if type(found) is list:
-        found = [*found]  # the reader's own
-    kinds = _KINDS.get(type(default))
-    return found if kinds is None or isinstance(found, kinds) else default
-
-
-_KINDS: Mapping[type, tuple[type, ...]] = {
-    bool: (int,),
-    int: (int,),
-    float: (int, float),
-    bytes: (bytes,),
-    str: (bytes,),
-    list: (Sequence,),
-    tuple: (Sequence,),
-}
-"""What an attribute may be where its default is of a type; repeated fields are sequences but no lists."""
 
 
 def tensor_value(tensor: onnx.TensorProto) -> Array | None:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from onnxlint.analysis import Analysis
+from onnxlint.attributes import KnownAttributes
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Reorder
 from onnxlint.graph import Graph, Node
@@ -16,7 +17,6 @@ from onnxlint.latency import Seconds
 from onnxlint.ordering import CycleError
 from onnxlint.places import Places
 from onnxlint.tensor import TensorType
-from onnxlint.values import KnownAttributes
 
 _PLAIN = (int, float, str, bytes, list, tuple)
 """Kinds of attributes that are the same if they are written the same."""

@@ -15,15 +15,14 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
     {"arguments", "cost", "device_kin", "device_types", "filebytes", "isolated", "options", "ordering"}
-    | {"streams", "tensor", "tensors", "text", "timelimit", "units", "wire"},
-    {"device_operators", "device_runtime", "external", "toml"},
+    | {"streams", "tensor", "tensors", "text", "timelimit", "units", "walk", "wire"},
+    {"attributes", "device_operators", "device_runtime", "external", "toml"},
     {"device_attainable", "device_tables"},
     {"device", "finding", "load", "values"},
     {"resolved", "validity"},
-    {"attributes"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},
-    {"conditions", "edited_graph", "no_ops", "places", "quantization", "variants", "weights"},
+    {"conditions", "edited_graph", "no_ops", "places", "quantization", "run_time_graph", "variants", "weights"},
     {"groups", "inference", "params", "settings", "support"},
     {"layout"},
     {"costs", "kernels", "shapes"},

@@ -8,8 +8,9 @@ import pytest
 from onnx import helper
 
 from onnxlint.api import lint_model
+from onnxlint.attributes import typed
 from onnxlint.tensor import TensorType
-from onnxlint.validity import node_problem, shapes_problem, typed, types_problem
+from onnxlint.validity import node_problem, shapes_problem, types_problem
 
 
 def problem(op: str, inputs: str = "x", outputs: str = "y", version: int = 17, **attributes: object) -> str | None:

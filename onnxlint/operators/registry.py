@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import onnx
 
+from onnxlint.attributes import attribute
 from onnxlint.tensor import TensorType, UnknownShape
-from onnxlint.values import Array, attribute
+from onnxlint.values import Array
 
 CONTRIB = "com.microsoft"
 ML = "ai.onnx.ml"
