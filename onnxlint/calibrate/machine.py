@@ -51,7 +51,7 @@ def layout_block(provider: str) -> int:
     """
     graph = Builder("block")
     x = graph.conv(graph.input(1, 64, 8, 8), (64, 4), 3)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="onnxlint") as folder:
         path = Path(folder) / "optimized.onnx"
         try:
             open_session(graph.finish(x), threads=1, provider=provider, optimized_path=str(path))

@@ -129,7 +129,7 @@ def profiled(
     """Median seconds of each node that ONNX Runtime runs, by name, and the graph that it runs."""
     import time
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="onnxlint") as folder:
         path = Path(folder) / "optimized.onnx"
         prefix = str(Path(folder) / "profile")
         session = open_session(

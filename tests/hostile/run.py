@@ -233,7 +233,7 @@ def _opened(trace: Path, folder: Path, words: Sequence[str]) -> list[str]:
             found.append(f"{call[2]} {call[3][:80]}")
         elif path is None or path == own or path.startswith((own + "/", scratch)):
             continue
-        elif {path, given} & named or any(place.startswith(path + "/") for place in named if not reads):
+        elif {path, given} & named or "/" in named or any(place.startswith(path + "/") for place in named if not reads):
             ALLOWED["named on the command line"] += 1
         elif any(os.path.dirname(path) == os.path.dirname(n) and f"/.{os.path.basename(n)}." in path for n in named):
             ALLOWED["beside an output that is named on the command line"] += 1
