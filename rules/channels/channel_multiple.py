@@ -108,7 +108,7 @@ def _fixes(ctx: Context, padded: Mapping[str, float], widths: set[int], multiple
         return
     ways = [{width: _rounded(width, multiple, most) for width in widths} for most in _ROUND_DOWN]
     ways = [way for index, way in enumerate(ways) if way not in ways[:index]]
-    expected = [_spared(ctx, padded, way) for way in ways]
+    expected = _spared(ctx, padded, ways)
     priced: dict[int, tuple[float, tuple[Edit, ...]]] = {}
     near: Analysis | None = None
 
@@ -137,20 +137,25 @@ def _fixes(ctx: Context, padded: Mapping[str, float], widths: set[int], multiple
         yield Fix(f"round the channels to multiples of {multiple}, some up, some down", "lossy", edits)
 
 
-def _spared(ctx: Context, padded: Mapping[str, float], rounded: Mapping[int, int]) -> float:
-    """Seconds that the layers by themselves, given by key with the seconds of each, would save at these widths."""
-    alignment, total = ctx.device.alignment, 0.0
+def _spared(ctx: Context, padded: Mapping[str, float], ways: list[dict[int, int]]) -> list[float]:
+    """Seconds that the layers by themselves, given by key with the seconds of each, would save at each way's widths."""
+    alignment = ctx.device.alignment
+    taken: dict[tuple[int, int], float] = {}
+    for key, spent in padded.items():
+        channels = channels_of(ctx.graph, ctx.graph.node(key))
+        if channels is not None:
+            taken[channels[:2]] = taken.get(channels[:2], 0.0) + spent
 
     def computed(into: int, out: int) -> int:
         return _up(into, alignment.input_channels) * _up(out, alignment.output_channels)
 
-    for key, taken in padded.items():
-        channels = channels_of(ctx.graph, ctx.graph.node(key))
-        if channels is not None:
-            into, out, *_ = channels
-            now, then = computed(into, out), computed(rounded.get(into, into), rounded.get(out, out))
-            total += taken * (1 - then / now)
-    return total
+    return [
+        sum(
+            spent * (1 - computed(way.get(into, into), way.get(out, out)) / computed(into, out))
+            for (into, out), spent in taken.items()
+        )
+        for way in ways
+    ]
 
 
 def _saving(ctx: Context, edits: tuple[Edit, ...], near: Analysis | None = None) -> tuple[float, Analysis]:
