@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -234,13 +236,23 @@ def test_an_interrupt_ends_quietly(place: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         try:
-            time.sleep(1.5)
+            os.write(holder, MODEL_BEGINS)
+            while unread_bytes(holder):
+                time.sleep(0.05)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
         finally:
             process.kill()
     os.close(holder)
     assert (process.returncode, out, err) == (130, b"", b"")
+
+
+MODEL_BEGINS = b"\x08\x07"
+
+
+def unread_bytes(pipe: int) -> int:
+    """How much of what was written to the pipe nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def imported(*words: str) -> set[str]:
