@@ -333,6 +333,8 @@ def _is_many(case: Case) -> bool:
             "profile:",
             "path:",
             "link:",
+            "attack: a linked folder",
+            "attack: a folder named",
             "size: 20,000",
             "size: a folder",
             "size: 50 models",
