@@ -60,8 +60,8 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
     `advance` is told how many benchmarks of how many are done, and which is next; `chosen`: these instead of all.
     """
     provider = check(plan)
-    work = [*(benchmarks() if chosen is None else chosen)]
-    work += [Benchmark(name, NETWORK, build) for name, build in networks.networks()]
+    whole = [Benchmark(name, NETWORK, build) for name, build in networks.networks()]
+    work = among([*(benchmarks() if chosen is None else chosen)], whole)
     where = Circumstances(processor_name(), runtime_name(), provider, plan.threads, len(work))
     partial = PartialResults(plan.output, where)
     graphs = _Timing(plan, provider, partial).run(work, advance or (lambda done, total, name: None))
@@ -70,6 +70,14 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
     streams.write(text, plan.output)
     partial.discard()
     return calibration
+
+
+def among(benchmarks: Sequence[Benchmark], whole: Sequence[Benchmark]) -> list[Benchmark]:
+    """The networks evenly among the benchmarks: what slows the machine down for a while meets both alike."""
+    places = [(index + 0.5) / len(benchmarks) for index in range(len(benchmarks))]
+    places += [(index + 0.5) / len(whole) for index in range(len(whole))]
+    both = [*benchmarks, *whole]
+    return [both[index] for index in sorted(range(len(both)), key=places.__getitem__)]
 
 
 def check(plan: Plan) -> str:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import onnx
 import pytest
 
 from onnxlint.calibrate import networks, runner
@@ -142,3 +143,13 @@ def test_unknown_provider_and_name_are_refused(tmp_path: Path) -> None:
         calibrate(Plan(tmp_path / "x.toml", provider="Nope"))
     with pytest.raises(CalibrationError):
         calibrate(Plan(tmp_path / "x.toml", name="UPPER"))
+
+
+def test_networks_stand_evenly_among_the_benchmarks() -> None:
+    benchmarks = [Benchmark(f"b{index}", "conv", onnx.ModelProto) for index in range(30)]
+    whole = [Benchmark(f"n{index}", runner.NETWORK, onnx.ModelProto) for index in range(3)]
+    order = [one.name for one in runner.among(benchmarks, whole)]
+    assert sorted(order) == sorted(one.name for one in (*benchmarks, *whole))
+    assert [order.index(f"n{index}") for index in range(3)] == pytest.approx([5, 16, 27], abs=1)
+    assert runner.among([], whole) == whole
+    assert runner.among(benchmarks, []) == benchmarks
