@@ -8,9 +8,9 @@ from onnxlint.analysis import Analysis
 from onnxlint.finding import Fix
 from onnxlint.whatif import EditError, saving
 
-NO_TIME = 1e-4
+_NO_TIME = 1e-4
 """The part of the latency below which a change costs nothing."""
-LEAST_GAIN = 1e-3
+_LEAST_GAIN = 1e-3
 """The part of the latency that a rewrite saves at least, to be worth its work by itself."""
 NOTHING_YET = "It saves nothing yet, beside the operators that leave with it: mend those first."
 
@@ -22,8 +22,14 @@ def gaining(analysis: Analysis, fixes: Iterable[Fix], least_s: float = 0.0) -> t
 
 def bearable(analysis: Analysis, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
     """The fixes that do not cost time: of two faults that mask each other, mending one saves nothing yet."""
-    least = -NO_TIME * float(analysis.total.mean())
+    least = -_NO_TIME * float(analysis.total.mean())
     return tuple(fix for fix in fixes if gain(analysis, fix) >= least)
+
+
+def saves_nothing(analysis: Analysis, fixes: Iterable[Fix]) -> bool:
+    """No fix saves what a rewrite saves at least."""
+    most = _LEAST_GAIN * float(analysis.total.mean())
+    return all(gain(analysis, fix) <= most for fix in fixes)
 
 
 def gain(analysis: Analysis, fix: Fix) -> float:

@@ -9,8 +9,9 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1")
 _LEAST_COLUMNS = 40
@@ -75,6 +76,17 @@ def write(content: str, path: Path | None) -> None:
     except OSError as error:
         raise OutputError(f"standard output: {error.strerror or error}") from None
     flush()
+
+
+@contextlib.contextmanager
+def writing(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or what becomes the file at `path` once all is written to it; raises as `write` does."""
+    if path is None:
+        yield sys.stdout
+        return
+    written = io.StringIO()
+    yield written
+    write(written.getvalue(), path)
 
 
 def check_output(path: Path | None, inputs: Iterable[str]) -> None:

@@ -85,6 +85,16 @@ class Builder:
         y = self.add("MatMul", [x, self.weight((depth, outputs), 2 * depth)])
         return self.add("Add", [y, self.weight((outputs,))]) if bias else y
 
+    def silu(self, x: str) -> str:
+        """x times sigmoid(x)."""
+        return self.add("Mul", [x, self.add("Sigmoid", [x])])
+
+    def gelu(self, x: str) -> str:
+        """Gelu by erf as exporters write it."""
+        inner = self.add("Erf", [self.add("Div", [x, self.constant(np.float32(2**0.5))])])
+        product = self.add("Mul", [x, self.add("Add", [inner, self.constant(np.float32(1))])])
+        return self.add("Mul", [product, self.constant(np.float32(0.5))])
+
     def quantized(self, x: str) -> str:
         """The float value as unsigned bytes."""
         return self.add("QuantizeLinear", [x, *self.grid(np.uint8)])

@@ -159,18 +159,16 @@ def in_networks(errors: Mapping[str, float]) -> tuple[float, dict[str, float]]:
 def slowed(device: Device, factor: float) -> Device:
     """The device on which everything takes so many times as long."""
     start = device.attainable.sets[0]
-    rates = {
-        name: getattr(start, name) for name in (*_RATES, *KERNEL_CLASSES) if getattr(start, name, None) is not None
-    }
-    spans = {name: getattr(start, name) for name in _SPANS if getattr(start, name) is not None}
+    rates = dict.fromkeys((*_RATES, *KERNEL_CLASSES), 1 / factor)
+    scales = rates | dict.fromkeys(_SPANS, factor)
+    known = {name: getattr(start, name, None) for name in scales}
+    changed = {name: scales[name] * figure for name, figure in known.items() if figure is not None}
     shapes = {
-        name: msgspec.structs.replace(
-            shape, overhead_us=None if shape.overhead_us is None else shape.overhead_us * factor
-        )
+        name: msgspec.structs.replace(shape, overhead_us=shape.overhead_us * factor)
         for name, shape in start.shapes.items()
+        if shape.overhead_us is not None
     }
-    changed = {name: rate / factor for name, rate in rates.items()} | {n: span * factor for n, span in spans.items()}
-    return with_set(device, msgspec.structs.replace(start, **changed, shapes=shapes))
+    return with_set(device, msgspec.structs.replace(start, **changed, shapes=start.shapes | shapes))
 
 
 def chosen(samples: Sequence[Sample], beginnings: Sequence[str]) -> list[Sample]:

@@ -86,7 +86,7 @@ def _straight() -> onnx.ModelProto:
 
 
 def _activated(graph: Builder, x: str, activation: str) -> str:
-    return graph.add("Mul", [x, graph.add("Sigmoid", [x])]) if activation == "Swish" else graph.add(activation, [x])
+    return graph.silu(x) if activation == "Swish" else graph.add(activation, [x])
 
 
 def _inverted(activation: str, *, squeeze: bool) -> onnx.ModelProto:
@@ -203,17 +203,11 @@ def _attended(graph: Builder, x: str, dims: tuple[int, int], width: int, heads: 
 
 
 def _mlp(graph: Builder, x: str, width: int) -> str:
-    return graph.product(_gelu(graph, graph.product(x, width, 4 * width)), 4 * width, width)
+    return graph.product(graph.gelu(graph.product(x, width, 4 * width)), 4 * width, width)
 
 
 def _norm(graph: Builder, x: str, width: int) -> str:
     return graph.add("LayerNormalization", [x, graph.weight((width,)), graph.weight((width,))])
-
-
-def _gelu(graph: Builder, x: str) -> str:
-    inner = graph.add("Erf", [graph.add("Div", [x, graph.constant(np.float32(2**0.5))])])
-    product = graph.add("Mul", [x, graph.add("Add", [inner, graph.constant(np.float32(1))])])
-    return graph.add("Mul", [product, graph.constant(np.float32(0.5))])
 
 
 def _windowed() -> onnx.ModelProto:
@@ -241,8 +235,11 @@ def _windows(graph: Builder, x: str, apart: Sequence[int], merged: Sequence[int]
 
 def _patches(graph: Builder, x: str, channels: tuple[int, int], size: int) -> str:
     """A convolution of windows that don't overlap, channels last behind it."""
-    y = graph.conv(x, channels, size, stride=size, padding=0, activation=None)
-    return graph.add("Transpose", [y], perm=[0, 2, 3, 1])
+    return _channels_last(graph, graph.conv(x, channels, size, stride=size, padding=0, activation=None))
+
+
+def _channels_last(graph: Builder, x: str) -> str:
+    return graph.add("Transpose", [x], perm=[0, 2, 3, 1])
 
 
 def _channels_first(graph: Builder, x: str) -> str:
@@ -259,7 +256,7 @@ def _depthwise_mixer() -> onnx.ModelProto:
             x = graph.conv(x, (before, width), 2, stride=2, padding=0, activation=None)
         for _ in range(layers):
             y = graph.conv(x, (width, width), 7, groups=width, activation=None)
-            y = _norm(graph, graph.add("Transpose", [y], perm=[0, 2, 3, 1]), width)
+            y = _norm(graph, _channels_last(graph, y), width)
             x = graph.add("Add", [x, _channels_first(graph, _mlp(graph, y, width))])
         before = width
     return _head(graph, x, before)

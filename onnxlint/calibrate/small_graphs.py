@@ -176,7 +176,7 @@ def silu(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     graph = Builder(name)
     x = graph.input(*dims)
     for _ in range(_REPEATS):
-        x = graph.add("Mul", [x, graph.add("Sigmoid", [x])])
+        x = graph.silu(x)
     return graph.finish(x)
 
 
@@ -185,9 +185,7 @@ def gelu(name: str, dims: Sequence[int]) -> onnx.ModelProto:
     graph = Builder(name)
     x = graph.input(*dims)
     for _ in range(_REPEATS):
-        inner = graph.add("Erf", [graph.add("Div", [x, graph.constant(np.float32(2**0.5))])])
-        one = graph.add("Add", [inner, graph.constant(np.float32(1))])
-        x = graph.add("Mul", [graph.add("Mul", [x, one]), graph.constant(np.float32(0.5))])
+        x = graph.gelu(x)
     return graph.finish(x)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -49,10 +47,6 @@ def write_profile(
     else:
         write = partial(profile_table.write, report)
     write = partial(write, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
-    if output_file is None:
-        write(sys.stdout)
-    else:
-        written = io.StringIO()
-        write(written)
-        streams.write(written.getvalue(), output_file)
+    with streams.writing(output_file) as stream:
+        write(stream)
     return 1 if report.incomplete else 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 
 from onnxlint import streams
@@ -24,11 +22,8 @@ def write_structures(
     if output_format == "csv":
         raise streams.OutputError("--structure is written as a table or as json")
     streams.check_output(output_file, [path])
-    written = io.StringIO()
-    with reading(path, chosen.limits.timeout_s):
+    with streams.writing(output_file) as stream, reading(path, chosen.limits.timeout_s):
         _, model = read(path, chosen)
         analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
-        structure_table.write(analysis, path, sys.stdout if output_file is None else written, output_format)
-    if output_file is not None:
-        streams.write(written.getvalue(), output_file)
+        structure_table.write(analysis, path, stream, output_format)
     return 1 if model.incomplete or analysis.unknown_nodes else 0

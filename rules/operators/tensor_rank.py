@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxlint.finding import Edit, Finding, Fix
-from onnxlint.gains import LEAST_GAIN, NO_TIME, NOTHING_YET, gain
+from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Graph, Node
 from onnxlint.partitions import severity_of_leaving
 from onnxlint.patterns.channel_shuffle import channel_shuffles
@@ -231,14 +231,10 @@ def _finding(
         )
     elif not ctx.runs(fix.edits):
         refused = f"Its form in fewer dims holds operators that {device} does not run."
-    else:
-        saved = gain(ctx.analysis, fix) / ctx.total_s if ctx.total_s else 0.0
-        if saved < -NO_TIME:
-            refused = (
-                "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
-            )
-        elif saved <= LEAST_GAIN:
-            suggestion += "\n" + NOTHING_YET
+    elif not bearable(ctx.analysis, [fix]):
+        refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
+    elif saves_nothing(ctx.analysis, [fix]):
+        suggestion += "\n" + NOTHING_YET
     counted = Counter(node.op_type for node in nodes)
     hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
     return Finding(

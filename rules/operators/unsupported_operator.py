@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding, Fix, Severity
-from onnxlint.gains import LEAST_GAIN, NO_TIME, NOTHING_YET, gain
+from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Node
 from onnxlint.no_ops import Known, passed_on
 from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
@@ -107,11 +107,11 @@ def _explained(ctx: Context) -> set[str]:
 
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    priced = [(fix, gain(ctx.analysis, fix)) for fix in _fixes(ctx, nodes)]
-    fixes = tuple(fix for fix, saved in priced if saved >= -NO_TIME * ctx.total_s)
-    if fixes and max(saved for _, saved in priced) <= LEAST_GAIN * ctx.total_s:
+    forms = tuple(_fixes(ctx, nodes))
+    fixes = bearable(ctx.analysis, forms)
+    if fixes and saves_nothing(ctx.analysis, fixes):
         beside = NOTHING_YET
-    elif priced and not fixes:
+    elif forms and not fixes:
         beside = "Its other forms cost more here, beside the operators that leave with it: mend those first."
     else:
         beside = ""
