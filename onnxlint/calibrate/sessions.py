@@ -32,6 +32,10 @@ class RuntimeProblem(Refusal):
     """ONNX Runtime lacks the provider, or can't run the model; `str()` is one line."""
 
 
+class OutOfMemory(RuntimeProblem):
+    """ONNX Runtime asked for more memory than the process may have."""
+
+
 def runtime() -> ModuleType:
     """The onnxruntime module, told before it is imported that it is not to report what it runs.
 
@@ -85,15 +89,15 @@ def open_session(
     try:
         return onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:
-        raise RuntimeProblem(f"ONNX Runtime can't load it: {one_line(error)}") from None
+        raise problem_of("ONNX Runtime can't load it", error) from None
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of an exception's text, shortened; of what memory there was not, in words of our own."""
+def problem_of(failed: str, error: BaseException) -> RuntimeProblem:
+    """What `failed`, and the first line of why, shortened; OutOfMemory, in words of our own, where memory gave out."""
     if any(said in str(error) for said in _NO_MEMORY):
-        return "it needs more memory than it may have"
+        return OutOfMemory(f"{failed}: it needs more memory than it may have")
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    return RuntimeProblem(f"{failed}: {lines[0][:300]}")
 
 
 def noise_feeds(session: Any, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
@@ -129,4 +133,4 @@ class Workload:
         try:
             self.session.run_with_iobinding(self._binding)
         except Exception as error:
-            raise RuntimeProblem(f"ONNX Runtime can't run it: {one_line(error)}") from None
+            raise problem_of("ONNX Runtime can't run it", error) from None

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from onnxlint.calibrate.sessions import RuntimeProblem
+from onnxlint.calibrate.sessions import OutOfMemory, RuntimeProblem
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device
 from onnxlint.isolated import ChildDied, Limits, call
@@ -68,7 +68,7 @@ def measure_apart(
             found = measure(model, read, device, threads=threads, provider=provider, seconds=seconds)
             outcome = _Outcome(_sendable(replace(found, made_up_weights=made_up)))
         except RuntimeProblem as error:
-            outcome = _Outcome(None, printable(str(error), 400) + _BOUNDS * ("than it may have" in str(error)))
+            outcome = _Outcome(None, printable(str(error), 400) + _BOUNDS * isinstance(error, OutOfMemory))
         return msgspec.msgpack.encode(outcome)
 
     own = Limits(timeout_s, memory_mb, math.inf)

@@ -14,7 +14,7 @@ import onnx
 
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.calibrate.clock import NOISY_SPREAD, Paired, Stopwatch, measure_pairs, reference_workload
-from onnxlint.calibrate.sessions import RuntimeProblem, Workload, noise_feeds, one_line, open_session
+from onnxlint.calibrate.sessions import Workload, noise_feeds, open_session, problem_of
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device
 from onnxlint.measure.join import Join, tagged
@@ -63,7 +63,7 @@ def runnable(path: str, most_made_up: int) -> tuple[onnx.ModelProto, int]:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:
-        raise RuntimeProblem(f"can't be read: {one_line(error)}") from None
+        raise problem_of("can't be read", error) from None
     return tagged(model), fill_absent(model, Path(path).parent, most_bytes=most_made_up)
 
 
