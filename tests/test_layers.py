@@ -22,7 +22,8 @@ FLOORS = (
     {"resolved", "validity"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},
-    {"conditions", "edited_graph", "no_ops", "places", "quantization", "run_time_graph", "variants", "weights"},
+    {"conditions", "edited_graph", "no_ops", "places", "quantization"}
+    | {"reading", "run_time_graph", "variants", "weights"},
     {"groups", "inference", "params", "settings", "support"},
     {"layout"},
     {"costs", "kernels", "shapes"},

@@ -11,7 +11,6 @@ import msgspec
 
 from onnxlint import streams
 from onnxlint.analysis import Analysis, target_for
-from onnxlint.binding import BindingError
 from onnxlint.calibrate.sessions import RuntimeProblem, provider_named
 from onnxlint.describe import totals
 from onnxlint.device import load_device
@@ -21,9 +20,9 @@ from onnxlint.measure.apart import measure_apart
 from onnxlint.measure.compare import KernelTime, Measured
 from onnxlint.measure.scatter import scatter
 from onnxlint.output.json import harmless
+from onnxlint.reading import reading
 from onnxlint.settings import Settings
 from onnxlint.text import printable
-from onnxlint.timelimit import TimeUp, within
 
 READING_S = 60.0
 _SHOWN = 20
@@ -50,11 +49,11 @@ def run(
     streams.check_output(output_file, [path])
     own = device.calibration
     chosen_provider = provider_named(provider or (own.provider if own is not None else "CPU"))
+    with reading(path, chosen.limits.timeout_s):
+        loaded = load(path, chosen.max_file_mb)
+        read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
+        held = totals(Analysis(read.graph, target_for(device)))
     try:
-        with within(chosen.limits.timeout_s):
-            loaded = load(path, chosen.max_file_mb)
-            read = read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems)
-            held = totals(Analysis(read.graph, target_for(device)))
         found = measure_apart(
             path,
             read,
@@ -66,10 +65,8 @@ def run(
             timeout_s=timeout_s,
             memory_mb=chosen.limits.memory_mb,
         )
-    except (LoadError, BindingError, RuntimeProblem) as error:
+    except RuntimeProblem as error:
         raise LoadError(f"{printable(path)}: {error}") from None
-    except TimeUp as error:
-        raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None
     if output_format == "json":
         text = as_json(path, found)
     elif output_format == "plot":

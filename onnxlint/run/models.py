@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from onnxlint.binding import BindingError
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device, load_device
 from onnxlint.engine import read_model
 from onnxlint.load import STDIN, LoadedModel, LoadError, load, load_stream
 from onnxlint.settings import Settings
-from onnxlint.text import printable
-from onnxlint.timelimit import TimeUp, within
 
 
 def devices_of(names: Sequence[str], chosen: Settings) -> list[Device]:
@@ -31,15 +27,3 @@ def read(path: str, chosen: Settings) -> tuple[LoadedModel, ReadModel]:
         raise LoadError("standard input is closed")
     loaded = load_stream(sys.stdin.buffer, chosen.max_file_mb) if path == STDIN else load(path, chosen.max_file_mb)
     return loaded, read_model(loaded.proto, chosen, path, loaded.notes, loaded.problems, loaded)
-
-
-@contextmanager
-def reading(path: str, seconds: float) -> Iterator[None]:
-    """Bounds the time of what follows, whose errors become LoadErrors with the path in front."""
-    try:
-        with within(seconds):
-            yield
-    except (LoadError, BindingError) as error:
-        raise LoadError(f"{printable(path)}: {error}") from None
-    except TimeUp as error:
-        raise LoadError(f"{printable(path)}: {error} (raise --timeout)") from None

@@ -12,8 +12,9 @@ from onnxlint.analysis import Analysis, target_for
 from onnxlint.engine import report_on
 from onnxlint.formula import with_formulas
 from onnxlint.output import profile_table, roofline_page
+from onnxlint.reading import reading
 from onnxlint.roofline import roofline_of
-from onnxlint.run.models import devices_of, read, reading
+from onnxlint.run.models import devices_of, read
 from onnxlint.settings import Settings
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from onnxlint import streams
 from onnxlint.analysis import Analysis, target_for
 from onnxlint.output import structure_table
-from onnxlint.run.models import devices_of, read, reading
+from onnxlint.reading import reading
+from onnxlint.run.models import devices_of, read
 from onnxlint.settings import Settings
 
 
