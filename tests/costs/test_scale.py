@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import time
+from collections.abc import Callable
 
+import growth
 import onnx
 import pytest
 from models import constant, lint, model, value, weight
@@ -110,24 +110,16 @@ def _convolutions(width: int, join: str, **attributes: int) -> onnx.ModelProto:
     return model(nodes, [value("x", [1, 8, 4, 4])], ["y"], [weight("w", 8, 8, 1, 1)])
 
 
-def is_linear(build, size: int, device: str = "generic", most: float = 2.6, **options) -> bool:
-    """Twice the size takes about twice the time, in one of a few tries: others may use the machine meanwhile."""
-    small, large = build(size), build(2 * size)
-    return any(seconds(large, device, **options) <= most * seconds(small, device, **options) for _ in range(4))
+def is_linear(build, size: int, device: str = "generic", most: float = 2.6, *, rules: bool = False) -> bool:
+    """Twice the size takes about twice the time."""
+    return growth.at_most(most, *(linting(build(nodes), device, rules=rules) for nodes in (size, 2 * size)))
 
 
-def seconds(proto: onnx.ModelProto, device: str = "generic", *, rules: bool = False, tries: int = 3) -> float:
-    best = float("inf")
-    gc.disable()
-    try:
-        for _ in range(tries):
-            start = time.process_time()
-            report = lint_model(proto, device) if rules else lint(proto, device)
-            best = min(best, time.process_time() - start)
-    finally:
-        gc.enable()
-    assert not report.incomplete
-    return best
+def linting(proto: onnx.ModelProto, device: str = "generic", *, rules: bool = False) -> Callable[[], None]:
+    def run() -> None:
+        assert not (lint_model(proto, device) if rules else lint(proto, device)).incomplete
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -147,7 +139,7 @@ def test_many_readers_and_joins_of_many_take_no_longer_each(build, size: int, de
 
 @pytest.mark.parametrize("build", [chain, concatenated, summed], ids=lambda build: build.__name__)
 def test_with_all_rules_twice_the_nodes_take_at_most_2_3_times_as_long(build) -> None:
-    assert is_linear(build, 4000, most=2.3, rules=True, tries=1)
+    assert is_linear(build, 4000, most=2.3, rules=True)
 
 
 def test_doubled_ways_are_walked_once() -> None:
@@ -157,13 +149,17 @@ def test_doubled_ways_are_walked_once() -> None:
         nodes += [NODE("Conv", [last, "w"], [f"a{index}"]), NODE("Conv", [last, "w"], [f"b{index}"])]
         nodes += [NODE("Add", [f"a{index}", f"b{index}"], [f"s{index}"]), NODE("Relu", [f"s{index}"], [f"r{index}"])]
         last = f"r{index}"
-    assert seconds(model(nodes, [value("x", [1, 8, 4, 4])], [last], [weight("w", 8, 8, 1, 1)])) < 2
+    forks = model(nodes, [value("x", [1, 8, 4, 4])], [last], [weight("w", 8, 8, 1, 1)])
+    assert growth.cpu_seconds(linting(forks)) < 30
 
 
 def test_sums_of_a_value_and_itself_are_walked_once() -> None:
-    names = ["x", *(f"v{index}" for index in range(2000))]
-    nodes = [NODE("Add", [a, a], [b]) for a, b in itertools.pairwise(names)]
-    assert seconds(model(nodes, [value("x", [4])], [names[-1]], []), rules=True) < 5
+    def sums(count: int) -> onnx.ModelProto:
+        names = ["x", *(f"v{index}" for index in range(count))]
+        nodes = [NODE("Add", [a, a], [b]) for a, b in itertools.pairwise(names)]
+        return model(nodes, [value("x", [4])], [names[-1]], [])
+
+    assert is_linear(sums, 2000, rules=True)
 
 
 def test_nested_branches_cost_one_way_through_them() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+import growth
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -57,13 +56,6 @@ def test_each_rule_is_linear(device: str) -> None:
         for nodes in (2_000, 20_000)
     ]
     for code in CODES:
-        # others may use the machine meanwhile: one of a few tries shows it
-        tries = ([seconds(code, context) for context in contexts] for _ in range(4))
-        assert any(long < min(20, 0.2 + 25 * short) for short, long in tries), code
-
-
-def seconds(code: str, context: Context) -> float:
-    rule = find_rule(installed_rules(), code)
-    start = time.process_time()
-    list(rule.check(context))
-    return time.process_time() - start
+        check = find_rule(installed_rules(), code).check
+        small, large = (lambda context=context, check=check: list(check(context)) for context in contexts)
+        assert growth.at_most(25, small, large, slack_s=0.2), code

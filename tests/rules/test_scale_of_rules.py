@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import cache
 
+import growth
 import onnx
 import pytest
 from benchmarks.rules_per_costs import best
@@ -87,20 +87,19 @@ def context(make: Callable[[int], onnx.ModelProto], count: int, device: str) -> 
     return Context(Analysis(model.graph, target_for(load_device(device))), model.bound.assumed, model.unused)
 
 
-def seconds(code: str, on: Context) -> float:
-    on.analysis.savings.clear()
-    start = time.process_time()
-    priced_findings(on, [find_rule(installed_rules(), code)], Settings())
-    return time.process_time() - start
+def pricing(code: str, on: Context) -> Callable[[], None]:
+    def run() -> None:
+        on.analysis.savings.clear()
+        priced_findings(on, [find_rule(installed_rules(), code)], Settings())
+
+    return run
 
 
 @pytest.mark.parametrize(("make", "device"), [(blocks, "hi3519"), (branches, "rk3588")])
 def test_each_rule_alone_is_linear(make: Callable[[int], onnx.ModelProto], device: str) -> None:
     contexts = [context(make, count, device) for count in (SHORT, LONG)]
     for code in CODES:
-        # others may use the machine meanwhile: one of a few tries shows it
-        tries = ([seconds(code, one) for one in contexts] for _ in range(3))
-        assert any(long < 0.5 + 25 * short for short, long in tries), code
+        assert growth.at_most(25, *(pricing(code, one) for one in contexts), slack_s=0.5), code
 
 
 @pytest.mark.parametrize("device", ["rk3588", "t4"])
