@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
@@ -45,17 +45,10 @@ def joined_dims(graph: Graph, limit: int, rows: frozenset[str] = frozenset()) ->
         if not graph.type_of(end.outputs[0]).is_known:
             continue
         perm = [int(axis) for axis in node.attr("perm") or reversed(range(len(known.dims)))]
-        groups: list[list[int]] = []
-        for axis in (axis for axis in perm if known.dims[axis] != 1):
-            gap = math.prod(known.dims[groups[-1][-1] + 1 : axis]) if groups and groups[-1][-1] < axis else 0
-            if gap == 1:
-                groups[-1].append(axis)
-            else:
-                groups.append([axis])
-        if len(groups) > _MAX_GROUPS:
+        groups = grouped(perm, known.dims)
+        if groups is None:
             continue
-        sizes = [math.prod(known.dims[axis] for axis in group) for group in groups]
-        steps = tuple(_steps([group[0] for group in groups], sizes, limit))
+        steps = tuple(transposed_in_steps(groups, known.dims, limit))
         yield Joined((first, node) if end is node else (first, node, end), steps, end.outputs[0])
 
 
@@ -76,6 +69,24 @@ def joined_moves(graph: Graph, limit: int, told: Collection[str]) -> Iterator[Jo
         if len(groups) <= _MAX_GROUPS:
             sizes = [math.prod(order[place].size for place in group) for group in groups]
             yield Joined(move.nodes, tuple(_steps([group[0] for group in groups], sizes, limit)), move.output)
+
+
+def grouped(order: Sequence[int], dims: Sequence[int]) -> list[list[int]] | None:
+    """The axes in their new order, those that stay neighbours together, dims of 1 left out; None for too many."""
+    groups: list[list[int]] = []
+    for axis in (axis for axis in order if dims[axis] != 1):
+        gap = math.prod(dims[groups[-1][-1] + 1 : axis]) if groups and groups[-1][-1] < axis else 0
+        if gap == 1:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups if len(groups) <= _MAX_GROUPS else None
+
+
+def transposed_in_steps(groups: Sequence[Sequence[int]], dims: Sequence[int], limit: int) -> Iterator[Step]:
+    """Transposes of at most `limit` dims that bring groups of the dims into this order."""
+    sizes = [math.prod(dims[axis] for axis in group) for group in groups]
+    yield from _steps([group[0] for group in groups], sizes, limit)
 
 
 def _steps(heads: list[int], sizes: list[int], limit: int) -> Iterator[Step]:
@@ -103,30 +114,30 @@ def joined_edits(graph: Graph, found: Joined, rank: int = 4) -> tuple[Edit, ...]
 
     The result has the dims that it had, unless nothing but rows is read of it.
     """
-    name, dtype = found.nodes[1].outputs[0], graph.type_of(found.nodes[1].inputs[0]).dtype
-    edits: list[Edit] = [Remove(node.key) for node in found.nodes]
-    value = found.nodes[0].inputs[0]
-    for index, (sizes, order) in enumerate(found.steps):
+    known = graph.type_of(found.output)
+    dims = known.dims if len(found.nodes) > 2 else row_dims(known.dims, rank)
+    back = step_edits(found.nodes[0].inputs[0], found.output, TensorType(known.dtype, dims), found.steps, rank)
+    return (*(Remove(node.key) for node in found.nodes), *back)
+
+
+def step_edits(source: str, output: str, wanted: TensorType, steps: Iterable[Step], rank: int) -> Iterator[Edit]:
+    """The Transposes, each of `rank` dims behind a Reshape, and one Reshape to what is wanted."""
+    value = source
+    for index, (sizes, order) in enumerate(steps):
         lead = rank - len(sizes)
         shape = (1,) * lead + sizes
         perm = [*range(lead), *(axis + lead for axis in order)]
-        names = {word: f"{name}/{word}{index}" for word in ("to", "joined", "moved")}
-        edits += [
-            Declare(names["to"], TensorType(INT64, (rank,)), is_weight=True),
-            Declare(names["joined"], TensorType(dtype, shape)),
-            Declare(names["moved"], TensorType(dtype, tuple(shape[axis] for axis in perm))),
-            Insert("Reshape", (value, names["to"]), (names["joined"],)),
-            Insert("Transpose", (names["joined"],), (names["moved"],), (("perm", perm),)),
-        ]
+        names = {word: f"{output}/{word}{index}" for word in ("to", "joined", "moved")}
+        yield Declare(names["to"], TensorType(INT64, (rank,)), is_weight=True)
+        yield Declare(names["joined"], TensorType(wanted.dtype, shape))
+        yield Declare(names["moved"], TensorType(wanted.dtype, tuple(shape[axis] for axis in perm)))
+        yield Insert("Reshape", (value, names["to"]), (names["joined"],))
+        yield Insert("Transpose", (names["joined"],), (names["moved"],), (("perm", perm),))
         value = names["moved"]
-    known, back = graph.type_of(found.output), f"{name}/back"
-    dims = known.dims if len(found.nodes) > 2 else row_dims(known.dims, rank)
-    return (
-        *edits,
-        Declare(back, TensorType(INT64, (len(dims),)), is_weight=True),
-        Declare(found.output, TensorType(known.dtype, dims)),
-        Insert("Reshape", (value, back), (found.output,)),
-    )
+    back = f"{output}/back"
+    yield Declare(back, TensorType(INT64, (len(wanted.dims),)), is_weight=True)
+    yield Declare(output, wanted)
+    yield Insert("Reshape", (value, back), (output,))
 
 
 def row_dims(dims: tuple[int, ...], rank: int) -> tuple[int, ...]:

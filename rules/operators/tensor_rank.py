@@ -15,9 +15,11 @@ Packed queries, keys and values have an exact 4-D form: split the last axis [N, 
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of [N, H/w, w, W/w, w,
 C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two. Attention in windows
 behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed (SKNet) are sums of the
-maps. A Conv whose kernel is 1 along one of three spatial dims is one over two, that dim counted in the batch. LRN that
-an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where the device runs
-every operator that they introduce: NNIE and Horizon X3 lack the Transpose, so there is no 4-D form for them.
+maps. Scores plus the positions of rows and of columns (BoTNet, HaloNet, SAM) are a sum of [queries, rows, columns],
+[queries, rows, 1] and [queries, 1, columns], without an Expand. A Conv whose kernel is 1 along one of three spatial
+dims is one over two, that dim counted in the batch. LRN that an export spelled out as a 5-D AveragePool is one LRN. All
+are exact, and offered and priced only where the device runs every operator that they introduce: NNIE and Horizon X3
+lack the Transpose, so there is no 4-D form for them.
 It is an error where too many dims alone cut the network, or the finding takes 0.5 % of the latency or more, else an
 info. Silent on devices without a limit, and where the operator does not run there at any rank.
 """
@@ -32,6 +34,7 @@ from onnxlint.finding import Edit, Finding, Fix
 from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Graph, Node
 from onnxlint.partitions import severity_of_leaving
+from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.flat_convolutions import flat_convolutions
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
@@ -122,6 +125,20 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
             f"Join the dims that move together: {told}, and so on.\nExact: no retraining.",
             Fix(f"the dims that move together joined: {limit}-D in {_places(len(windows))}", "exact", edits),
+        )
+    spread = [found for found in broadcasts(ctx.graph, limit) if any(node.key in high for node in found.nodes)]
+    if spread:
+        nodes = [high.pop(node.key) for found in spread for node in found.nodes if node.key in high]
+        edits = tuple(edit for found in spread for edit in found.edits)
+        yield _finding(
+            ctx,
+            whole,
+            nodes,
+            len(spread),
+            f"values of few dims broadcast to {max(_rank(ctx, node) for node in nodes)}-D in {_places(len(spread))}: "
+            f"{name} holds at most {limit}-D",
+            f"Join the dims that all of them have or lack together: {_x(spread[0].dims)}.\nExact: no retraining.",
+            Fix(f"the dims joined that broadcast together: {limit}-D in {_places(len(spread))}", "exact", edits),
         )
     stacks = [found for found in stacked_sums(ctx.graph) if any(node.key in high for node in found.nodes)]
     if stacks:

@@ -14,6 +14,7 @@ from onnxlint.analysis import Analysis, target_for
 from onnxlint.device import load_device
 from onnxlint.finding import Edit
 from onnxlint.graph import Graph
+from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
@@ -97,6 +98,36 @@ TILED = """tiled (float[1,7,7,32] x) => (float[16,7,7,32] y)
 }"""
 
 
+RELATIVE = """relative (float[1,32,3,5] x) => (float[2,15,15] y)
+<int64[4] heads = {2,3,5,16}, float[16,5] across, float[16,3] along, float[16,15] key, int64[5] rows = {2,3,1,5,5},
+ int64[5] columns = {2,5,1,3,3}, int64[5] wide = {2,3,3,5,5}, int64[5] high = {2,5,5,3,3}, int64[3] whole = {2,15,15}> {
+  q = Reshape (x, heads)
+  w = MatMul (q, across)
+  w5 = Reshape (w, rows)
+  we = Expand (w5, wide)
+  wt = Transpose <perm = [0,1,3,2,4]> (we)
+  u = Transpose <perm = [0,2,1,3]> (q)
+  h = MatMul (u, along)
+  h5 = Reshape (h, columns)
+  he = Expand (h5, high)
+  ht = Transpose <perm = [0,3,1,4,2]> (he)
+  both = Add (ht, wt)
+  flat = Reshape (both, whole)
+  f = Reshape (q, whole)
+  y = Add (f, flat)
+}""".replace("f = Reshape (q, whole)", "k = MatMul (q, key)\n  f = Reshape (k, whole)")
+DECOMPOSED = """decomposed (float[2,15,15] s, float[2,3,5,3] h, float[2,3,5,5] w) => (float[2,15,15] y)
+<int64[5] cut = {2,3,5,3,5}, int64[1] last = {4}, int64[1] third = {3}, float scale, int64[3] whole = {2,15,15}> {
+  a = Reshape (s, cut)
+  b = Unsqueeze (h, last)
+  c = Unsqueeze (w, third)
+  d = Add (a, b)
+  e = Add (d, c)
+  g = Mul (e, scale)
+  y = Reshape (g, whole)
+}"""
+
+
 def forms(graph: Graph) -> list[tuple[Edit, ...]]:
     findings = list(RULE.check(Context(Analysis(graph, TARGET))))
     assert findings
@@ -130,7 +161,7 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED, RELATIVE, DECOMPOSED])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
@@ -152,3 +183,34 @@ def test_any_permutation_of_six_dims_has_a_form(perm: list[int], dims: list[int]
     assert graph.type_of("t").dims == tuple(moved)
     (found,) = joined_dims(graph, 4)
     assert_exact(graph, joined_edits(graph, found))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 3), min_size=5, max_size=5),
+    st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=2),
+    st.permutations(range(5)),
+)
+def test_whatever_broadcasts_in_five_dims_has_the_form_if_any(
+    dims: list[int], present: list[list[bool]], perm: list[int]
+) -> None:
+    a, b = ([size if is_here else 1 for size, is_here in zip(dims, row, strict=True)] for row in present)
+    out = [max(pair) for pair in zip(a, b, strict=True)]
+    first = [0] * 5
+    for axis, before in enumerate(perm):
+        first[before] = a[axis]
+    total = math.prod(out)
+    text = f"""any (float[{math.prod(a)}] x, float[{math.prod(b)}] z) => (float[{total}] y)
+    <int64[5] one = {{{",".join(map(str, first))}}}, int64[5] two = {{{",".join(map(str, b))}}}, int64[1] flat = {{-1}},
+     int64[5] wide = {{{",".join(map(str, out))}}}> {{
+      c = Reshape (x, one)
+      t = Transpose <perm = {list(perm)}> (c)
+      d = Reshape (z, two)
+      e = Expand (d, wide)
+      s = Sub (t, e)
+      y = Reshape (s, flat)
+    }}"""
+    graph = graph_of(text)
+    for found in broadcasts(graph, 4):
+        after = assert_exact(graph, found.edits)
+        assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) <= 4
