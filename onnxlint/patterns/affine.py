@@ -8,7 +8,7 @@ from functools import lru_cache
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import attributes_of
-from onnxlint.tensor import TensorType
+from onnxlint.patterns.edits import stored
 
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _QUANTIZATION = frozenset({"DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear"})
@@ -62,7 +62,7 @@ def folded(graph: Graph, node: Node, behind: Sequence[Node]) -> tuple[Edit, ...]
             Remove(node.key),
             *(Remove(follower.key) for follower in behind),
             Declare(new_weight, weight, is_weight=True),
-            *((Declare(new_bias, TensorType(weight.dtype, (channels,)), is_weight=True),) if shifted else ()),
+            *((stored(new_bias, weight.dtype, (channels,)),) if shifted else ()),
             Declare(product, result),
             Insert("MatMul", (node.inputs[0], new_weight), (product,)),
             *((Insert("Add", (product, new_bias), (out,)),) if shifted else ()),
@@ -71,7 +71,7 @@ def folded(graph: Graph, node: Node, behind: Sequence[Node]) -> tuple[Edit, ...]
         Remove(node.key),
         *(Remove(follower.key) for follower in behind),
         Declare(new_weight, weight, is_weight=True),
-        Declare(new_bias, TensorType(weight.dtype, (channels,)), is_weight=True),
+        stored(new_bias, weight.dtype, (channels,)),
         Insert(node.op_type, (node.inputs[0], new_weight, new_bias), (out,), attributes_of(node), node.domain),
     )
 

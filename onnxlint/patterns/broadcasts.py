@@ -10,9 +10,10 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.edits import integers
 from onnxlint.patterns.joined_dims import grouped, step_edits, transposed_in_steps
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 _MAX_STEPS = 8
 _MAX_OPERATORS = 8
@@ -105,7 +106,7 @@ def _at(graph: Graph, last: Node, limit: int) -> Broadcast | None:
     edits += [Declare(node.outputs[0], TensorType(graph.type_of(node.outputs[0]).dtype, joined)) for node in operators]
     for view in views:
         name = view.outputs[0]
-        edits.append(Declare(f"{name}/whole", TensorType(INT64, (graph.type_of(name).rank,)), is_weight=True))
+        edits.append(integers(f"{name}/whole", len(graph.type_of(name).dims)))
         edits.append(Insert("Reshape", (last.outputs[0], f"{name}/whole"), (name,)))
     return Broadcast(tuple(nodes), tuple(edits), joined)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise, product
 
 from onnxlint.finding import Declare, Edit, Insert
+from onnxlint.patterns.edits import integers, sliced, summed
 from onnxlint.patterns.windows import MAX_PARTS, Bounds, LegalForm, Window, by, subsampled, with_attributes
-from onnxlint.tensor import INT64, TensorType
 
 _MAX_HALVINGS = 5
 
@@ -44,7 +44,7 @@ def _rearranged(window: Window, most: Bounds) -> Iterator[LegalForm]:
     if kernel > largest or not halvings:
         return
     weight = window.name("weight")
-    edits.append(Declare(weight, window.like((window.out[1], c, kernel, kernel)), is_weight=True))
+    edits.append(window.stored(weight, (window.out[1], c, kernel, kernel)))
     attributes = with_attributes(window, kernel_shape=[kernel, kernel], strides=[kernel, kernel])
     edits.append(Insert("Conv", (value, weight, *window.node.inputs[2:]), window.node.outputs, attributes))
     told = f"SpaceToDepth by 2, {halvings} times, then {by(kernel)} at stride {kernel} on {c} channels"
@@ -59,24 +59,18 @@ def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
     tiles = [(top, left) for top in rows for left in columns]
     if not 1 < len(tiles) <= MAX_PARTS:
         return
-    (n, c, h, w), (above, before, below, behind) = window.into, window.pads
+    above, before, below, behind = window.pads
     weight = window.graph.type_of(window.node.inputs[1]).dims
     edits: list[Edit] = [window.gone]
     parts: list[str] = []
     for index, ((y, tall), (x, wide)) in enumerate(tiles):
-        # what the tile sees begins y rows lower: padding that is not there any more becomes a slice
+        # what the tile sees begins y rows lower
         pads = (above - y, before - x, below - (window.kernel[0] - y - tall), behind - (window.kernel[1] - x - wide))
-        value = window.node.inputs[0]
-        if min(pads) < 0:
-            value = window.name(f"part{index}")
-            cut = [max(0, -pad) for pad in pads]
-            dims = (n, c, h - cut[0] - cut[2], w - cut[1] - cut[3])
-            limits = tuple(window.name(f"{word}{index}") for word in ("starts", "ends", "axes"))
-            edits += [Declare(limit, TensorType(INT64, (2,)), is_weight=True) for limit in limits]
-            edits += [Declare(value, window.like(dims)), Insert("Slice", (window.node.inputs[0], *limits), (value,))]
+        value, cut = _inner(window, pads, f"part{index}")
         tile, result = window.name(f"tile{index}"), window.name(f"sum{index}")
         edits += [
-            Declare(tile, window.like((*weight[:2], tall, wide)), is_weight=True),
+            *cut,
+            window.stored(tile, (*weight[:2], tall, wide)),
             Declare(result, window.like(window.out)),
         ]
         bias = window.node.inputs[2:] if index == 0 else ()
@@ -90,7 +84,7 @@ def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
 
 def _taps(window: Window) -> Iterator[LegalForm]:
     """A dilated kernel weight by weight: a 1x1 convolution of its part for each that sees the map, and their sum."""
-    (n, c, h, w), (above, before, below, behind) = window.into, window.pads
+    (_, _, h, w), (above, before, below, behind) = window.into, window.pads
     reach = [(size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
     taps = [(y * window.dilations[0], x * window.dilations[1]) for y, x in product(*map(range, window.kernel))]
     if window.dilations == (1, 1) or len(taps) > MAX_PARTS:
@@ -101,20 +95,15 @@ def _taps(window: Window) -> Iterator[LegalForm]:
     cuts = [(above - y, before - x, below - reach[0] + y, behind - reach[1] + x) for y, x in taps]
     seen = [index for index, pads in enumerate(cuts) if _is_seen(window, pads)]
     for index in seen:
-        pads, value = cuts[index], window.node.inputs[0]
-        if min(pads) < 0:
-            value = window.name(f"part{index}")
-            cut = [max(0, -pad) for pad in pads]
-            limits = tuple(window.name(f"{word}{index}") for word in ("starts", "ends", "axes"))
-            edits += [Declare(limit, TensorType(INT64, (2,)), is_weight=True) for limit in limits]
-            edits.append(Declare(value, window.like((n, c, h - cut[0] - cut[2], w - cut[1] - cut[3]))))
-            edits.append(Insert("Slice", (window.node.inputs[0], *limits), (value,)))
+        pads = cuts[index]
+        value, cut = _inner(window, pads, f"part{index}")
         tap = window.name(f"tap{index}")
         result = window.name(f"sum{index}") if len(seen) > 1 else window.node.outputs[0]
         attributes = with_attributes(window, kernel_shape=[1, 1], dilations=[1, 1], pads=[max(0, pad) for pad in pads])
         bias = window.node.inputs[2:] if index == seen[0] else ()
         edits += [
-            Declare(tap, window.like((*weight[:2], 1, 1)), is_weight=True),
+            *cut,
+            window.stored(tap, (*weight[:2], 1, 1)),
             *((Declare(result, window.like(window.out)),) if len(seen) > 1 else ()),
             Insert("Conv", (value, tap, *bias), (result,), attributes),
         ]
@@ -132,6 +121,17 @@ def _taps(window: Window) -> Iterator[LegalForm]:
         yield LegalForm("the dilated kernel weight by weight", told, "exact", tuple(edits))
 
 
+def _inner(window: Window, pads: tuple[int, int, int, int], word: str) -> tuple[str, tuple[Edit, ...]]:
+    """What a part of the kernel sees of the map, and the edits that cut it: padding below zero is a slice."""
+    source = window.node.inputs[0]
+    if min(pads) >= 0:
+        return source, ()
+    (n, c, h, w), value = window.into, window.name(word)
+    top, left, bottom, right = (max(0, -pad) for pad in pads)
+    dims = (n, c, h - top - bottom, w - left - right)
+    return value, (Declare(value, window.like(dims)), *sliced(source, value, 2))
+
+
 def _is_seen(window: Window, pads: tuple[int, int, int, int]) -> bool:
     """Something is left of the map where a weight stands over it, not padding alone."""
     top, left, bottom, right = pads
@@ -139,14 +139,7 @@ def _is_seen(window: Window, pads: tuple[int, int, int, int]) -> bool:
 
 
 def _summed(window: Window, parts: list[str]) -> Iterator[Edit]:
-    total = parts[0]
-    for index, part in enumerate(parts[1:], 1):
-        is_last = index == len(parts) - 1
-        result = window.node.outputs[0] if is_last else window.name(f"total{index}")
-        if not is_last:
-            yield Declare(result, window.like(window.out))
-        yield Insert("Add", (total, part), (result,))
-        total = result
+    return summed(parts, window.node.outputs[0], window.like(window.out))
 
 
 def _stacked(window: Window, most: Bounds) -> Iterator[LegalForm]:
@@ -167,7 +160,7 @@ def _stacked(window: Window, most: Bounds) -> Iterator[LegalForm]:
         last = index == count - 1
         weight = window.name(f"weight{index}")
         result = window.node.outputs[0] if last else window.name(f"step{index}")
-        edits.append(Declare(weight, window.like((window.out[1], channels // groups, each, each)), is_weight=True))
+        edits.append(window.stored(weight, (window.out[1], channels // groups, each, each)))
         if not last:
             edits.append(Declare(result, window.like(window.out)))
         attributes = with_attributes(window, kernel_shape=[each, each], pads=[each // 2] * 4)
@@ -192,7 +185,7 @@ def _filled(window: Window, most: Bounds) -> Iterator[LegalForm]:
     attributes = with_attributes(window, kernel_shape=wide, dilations=[1, 1])
     edits = (
         window.gone,
-        Declare(weight, window.like((*dims[:2], *wide)), is_weight=True),
+        window.stored(weight, (*dims[:2], *wide)),
         Insert("Conv", (window.node.inputs[0], weight, *window.node.inputs[2:]), window.node.outputs, attributes),
     )
     told = f"a {by(*wide)} kernel with zeros between its {by(*window.kernel)} weights"
@@ -208,7 +201,7 @@ def _padded_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
     without = with_attributes(window, pads=[0, 0, 0, 0])
     edits = (
         window.gone,
-        Declare(amounts, TensorType(INT64, (8,)), is_weight=True),
+        integers(amounts, 8),
         Declare(padded, window.like((n, c, h + top + bottom, w + left + right))),
         Insert("Pad", (window.node.inputs[0], amounts), (padded,)),
         Insert("Conv", (padded, *window.node.inputs[1:]), window.node.outputs, without),
@@ -236,7 +229,7 @@ def _split_channels(window: Window, most: Bounds) -> Iterator[LegalForm]:
         weight = window.name(f"weight{index}")
         bias = window.node.inputs[2:] if index == 0 else ()
         edits += [
-            Declare(weight, window.like((window.out[1], c // count, *window.kernel)), is_weight=True),
+            window.stored(weight, (window.out[1], c // count, *window.kernel)),
             Declare(result, window.like(window.out)),
             Insert("Conv", (part, weight, *bias), (result,), with_attributes(window)),
         ]

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import stored
 from onnxlint.tensor import TensorType, UnknownShape
 
 _VIEW = "Flatten"
@@ -151,11 +152,11 @@ def _conv(graph: Graph, like: Node, new: ConvSizes, source: str, out: str, tag: 
     dtype = graph.type_of(like.inputs[1]).dtype
     weight = f"{out}~{tag}.weight"
     shape = (new.out_channels, new.in_channels // new.groups, *new.kernel)
-    edits: list[Edit] = [Declare(weight, TensorType(dtype, shape), is_weight=True)]
+    edits: list[Edit] = [stored(weight, dtype, shape)]
     inputs = [source, weight]
     if len(like.inputs) > 2 and like.inputs[2]:
         inputs.append(f"{out}~{tag}.bias")
-        edits.append(Declare(inputs[2], TensorType(dtype, (new.out_channels,)), is_weight=True))
+        edits.append(stored(inputs[2], dtype, (new.out_channels,)))
     known = graph.type_of(like.outputs[0])
     batch, _, *positions = known.dims
     edits.append(Declare(out, TensorType(known.dtype, (batch, new.out_channels, *positions))))

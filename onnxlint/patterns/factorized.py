@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import attributes_of, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.tensor import TensorType
 
 _OF_WINDOW = ("kernel_shape", "strides", "pads", "dilations", "auto_pad")
@@ -65,7 +66,7 @@ def factorized(graph: Graph, node: Node, rank: int, tag: str) -> Factorized:
         )
         positions = math.prod(known.dims) // wide
     for name, shape in zip((first, second), shapes, strict=True):
-        edits.append(Declare(name, TensorType(weight.dtype, shape), is_weight=True))
+        edits.append(stored(name, weight.dtype, shape))
     edits += [Declare(middle, TensorType(known.dtype, thin)), *inserts]
     macs = (positions * depth * wide, positions * rank * (depth + wide))
     return Factorized(node, rank, *macs, (middle, out), tuple(edits))

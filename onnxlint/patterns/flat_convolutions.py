@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.edits import integers, reshaped, stored
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _flat(graph: Graph, node: Node) -> FlatConvolution | None:
         chain.view(_joined(before.dims, axis))
         shape = _joined(out, axis)
     folded = f"{node.outputs[0]}/weight"
-    chain.edits.append(Declare(folded, TensorType(weight.dtype, (*weight.dims[:2], *flat_kernel)), is_weight=True))
+    chain.edits.append(stored(folded, weight.dtype, (*weight.dims[:2], *flat_kernel)))
     chain.apply("Conv", (folded, *node.inputs[2:]), shape, attributes)
     if joined is None:
         chain.exchange(batch, size, math.prod(out[1 : 2 + axis]), math.prod(out[3 + axis :]))
@@ -94,9 +95,7 @@ def _read_on(graph: Graph, name: str, value: str) -> Iterator[Edit]:
     if are_views and name not in graph.is_output:
         yield Reconnect(name, value)
         return
-    dims = f"{name}/dims"
-    yield Declare(dims, TensorType(INT64, (5,)), is_weight=True)
-    yield Insert("Reshape", (value, dims), (name,))
+    yield from reshaped(value, name, 5)
 
 
 class _Chain:
@@ -120,7 +119,7 @@ class _Chain:
 
     def view(self, dims: tuple[int, ...]) -> None:
         shape = f"{self._name}/shape{self._steps + 1}"
-        self.edits.append(Declare(shape, TensorType(INT64, (len(dims),)), is_weight=True))
+        self.edits.append(integers(shape, len(dims)))
         self.apply("Reshape", (shape,), dims, ())
 
     def exchange(self, batch: int, first: int, second: int, rest: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.finding import Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.rewrites import Rewrite
-from onnxlint.tensor import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def focus(graph: Graph) -> Focus | None:
             *(Remove(key) for key in slices),
             Remove(concat.key),
             Remove(conv.key),
-            Declare(wide, TensorType(weight.dtype, dims), is_weight=True),
+            stored(wide, weight.dtype, dims),
             Insert("Conv", (source, wide, *conv.inputs[2:]), conv.outputs, attributes),
         )
         kernel = "x".join(map(str, dims[2:]))

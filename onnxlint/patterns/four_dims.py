@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.patterns.edits import reshaped, stored
+from onnxlint.tensor import TensorType
 
 _WIDENED = frozenset({"Add", "Sub", "Mul", "Div"})
 
@@ -24,18 +25,10 @@ def in_four_dims(graph: Graph, node: Node) -> tuple[Edit, ...]:
             operands.append(operands[node.inputs.index(name)])
             continue
         if held.is_known and held.elements == 1 and graph.is_constant(name):
-            edits.append(Declare(operand, TensorType(held.dtype, (1, 1, 1, 1)), is_weight=True))
+            edits.append(stored(operand, held.dtype, (1, 1, 1, 1)))
         elif held.shape == known.shape and not graph.is_constant(name):
-            shape = f"{out}/shape{index}"
-            edits += [Declare(shape, TensorType(INT64, (4,)), is_weight=True), Declare(operand, wide)]
-            edits.append(Insert("Reshape", (name, shape), (operand,)))
+            edits += [Declare(operand, wide), *reshaped(name, operand, 4)]
         else:
             return ()
         operands.append(operand)
-    back = f"{out}/back"
-    return (
-        *edits,
-        Insert(node.op_type, tuple(operands), (f"{out}/four",)),
-        Declare(back, TensorType(INT64, (rank,)), is_weight=True),
-        Insert("Reshape", (f"{out}/four", back), (out,)),
-    )
+    return (*edits, Insert(node.op_type, tuple(operands), (f"{out}/four",)), *reshaped(f"{out}/four", out, rank))

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.edits import reshaped
 from onnxlint.patterns.moves import moves
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 Step = tuple[tuple[int, ...], tuple[int, ...]]
 _MAX_GROUPS = 8
@@ -127,17 +128,14 @@ def step_edits(source: str, output: str, wanted: TensorType, steps: Iterable[Ste
         lead = rank - len(sizes)
         shape = (1,) * lead + sizes
         perm = [*range(lead), *(axis + lead for axis in order)]
-        names = {word: f"{output}/{word}{index}" for word in ("to", "joined", "moved")}
-        yield Declare(names["to"], TensorType(INT64, (rank,)), is_weight=True)
-        yield Declare(names["joined"], TensorType(wanted.dtype, shape))
-        yield Declare(names["moved"], TensorType(wanted.dtype, tuple(shape[axis] for axis in perm)))
-        yield Insert("Reshape", (value, names["to"]), (names["joined"],))
-        yield Insert("Transpose", (names["joined"],), (names["moved"],), (("perm", perm),))
-        value = names["moved"]
-    back = f"{output}/back"
-    yield Declare(back, TensorType(INT64, (len(wanted.dims),)), is_weight=True)
+        joined, transposed = f"{output}/joined{index}", f"{output}/moved{index}"
+        yield Declare(joined, TensorType(wanted.dtype, shape))
+        yield Declare(transposed, TensorType(wanted.dtype, tuple(shape[axis] for axis in perm)))
+        yield from reshaped(value, joined, rank)
+        yield Insert("Transpose", (joined,), (transposed,), (("perm", perm),))
+        value = transposed
     yield Declare(output, wanted)
-    yield Insert("Reshape", (value, back), (output,))
+    yield from reshaped(value, output, len(wanted.dims))
 
 
 def row_dims(dims: tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from onnxlint.device_operators import Condition
-from onnxlint.finding import Declare, Edit, Fix, Insert
+from onnxlint.finding import Edit, Fix, Insert
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.conv_windows import legal_convolutions
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.pool_windows import legal_pools
 from onnxlint.patterns.windows import LegalForm, Window, bounds, by, window_of
-from onnxlint.tensor import TensorType
 
 _MAX_ALIKE = 32
 _PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
@@ -76,7 +76,7 @@ def _turned(window: Window) -> Iterator[LegalForm]:
     turned, (into, out, *kernel) = window.name("turned"), weight.dims
     edits = (
         window.gone,
-        Declare(turned, TensorType(weight.dtype, (out * groups, into // groups, *kernel)), is_weight=True),
+        stored(turned, weight.dtype, (out * groups, into // groups, *kernel)),
         Insert(
             "Conv",
             (node.inputs[0], turned, *node.inputs[2:]),

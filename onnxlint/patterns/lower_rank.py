@@ -8,9 +8,10 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.edits import integers, reshaped, stored
 from onnxlint.patterns.joined_dims import row_dims
 from onnxlint.patterns.walk import data_inputs, reduced_axes
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 _REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"})
 
@@ -71,7 +72,7 @@ def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) ->
         if node.op_type == "Tile":
             repeats = f"{name}/repeats"
             yield Remove(node.key)
-            yield Declare(repeats, TensorType(INT64, (len(known.dims) - 1,)), is_weight=True)
+            yield integers(repeats, len(known.dims) - 1)
             yield Insert("Tile", (node.inputs[0], repeats), node.outputs)
             continue
         if node.op_type in _REDUCTIONS:
@@ -79,13 +80,13 @@ def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) ->
         for constant in (one for one in node.inputs if one and graph.is_constant(one)):
             held = graph.type_of(constant)
             if held.rank == known.rank and held.is_known:
-                yield Declare(constant, TensorType(held.dtype, held.dims[1:]), is_weight=True)
+                yield stored(constant, held.dtype, held.dims[1:])
     yield from _views(graph, values, {name: graph.type_of(name).dims[1:] for name in values}, gone)
     reductions = {n.key: n for name in sorted(values) for n in graph.readers(name) if n.op_type in _REDUCTIONS}
     for node in reductions.values():
         axes = f"{node.outputs[0]}/axes"
         yield Remove(node.key)
-        yield Declare(axes, TensorType(INT64, (1,)), is_weight=True)
+        yield integers(axes, 1)
         given = (("keepdims", 1),)
         if node.op_type == "ReduceSum":
             yield Insert(node.op_type, (node.inputs[0], axes), node.outputs, given)
@@ -101,10 +102,8 @@ def _views(
     for node in around.values():
         if node.op_type in VIEWS and node.key not in gone:
             out = node.outputs[0]
-            wanted, shape = dims.get(out, graph.type_of(out).dims), f"{out}/dims"
             yield Remove(node.key)
-            yield Declare(shape, TensorType(INT64, (len(wanted),)), is_weight=True)
-            yield Insert("Reshape", (node.inputs[0], shape), (out,))
+            yield from reshaped(node.inputs[0], out, len(dims.get(out, graph.type_of(out).dims)))
 
 
 def _high_values(graph: Graph, limit: int) -> set[str]:

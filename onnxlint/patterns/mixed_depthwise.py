@@ -10,7 +10,7 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_axis import slices_of
 from onnxlint.patterns.convolutions import ConvSizes, attributes_of, sizes
-from onnxlint.tensor import TensorType
+from onnxlint.patterns.edits import stored
 
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Softplus"})
 _WINDOW = ("group", "kernel_shape", "pads")
@@ -66,8 +66,8 @@ class MixedDepthwise:
         window = (("group", channels), ("kernel_shape", list(conv.kernel)), ("pads", list(self.largest.pads)))
         edits: list[Edit] = [Remove(node.key) for node in self.nodes]
         edits += [
-            Declare(weight, TensorType(dtype, (channels, 1, *conv.kernel)), is_weight=True),
-            Declare(bias, TensorType(dtype, (channels,)), is_weight=True),
+            stored(weight, dtype, (channels, 1, *conv.kernel)),
+            stored(bias, dtype, (channels,)),
             Declare(written, out),
             Insert("Conv", inputs, (written,), (*given, *window)),
         ]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import reshaped, stored
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 _MAX_KERNELS = 64
 
@@ -50,24 +51,19 @@ def _edits(graph: Graph, node: Node, shaped: Node, product: Node, count: int) ->
     channels, (_, _, height, width) = out.dims[1], out.dims
     attributes = tuple((key, node.attr(key)) for key in node.attributes)
     shapes = {word: f"{name}/{word}" for word in ("all", "each", "flat", "row", "mixed")}
-    sizes = {word: f"{name}/{word}_shape" for word in ("flat", "row", "back")}
     dtype, area = out.dtype, channels * height * width
     return (
         Remove(node.key),
         Remove(shaped.key),
         Remove(product.key),
-        Declare(shapes["all"], TensorType(weight.dtype, (count * channels, *weight.dims[1:])), is_weight=True),
+        stored(shapes["all"], weight.dtype, (count * channels, *weight.dims[1:])),
         Declare(shapes["each"], TensorType(dtype, (1, count * channels, height, width))),
         Declare(shapes["flat"], TensorType(dtype, (count, area))),
         Declare(shapes["row"], TensorType(dtype, (1, count))),
         Declare(shapes["mixed"], TensorType(dtype, (1, area))),
-        *(
-            Declare(size, TensorType(INT64, (4 if word == "back" else 2,)), is_weight=True)
-            for word, size in sizes.items()
-        ),
         Insert("Conv", (node.inputs[0], shapes["all"]), (shapes["each"],), attributes),
-        Insert("Reshape", (shapes["each"], sizes["flat"]), (shapes["flat"],)),
-        Insert("Reshape", (product.inputs[0], sizes["row"]), (shapes["row"],)),
+        *reshaped(shapes["each"], shapes["flat"], 2),
+        *reshaped(product.inputs[0], shapes["row"], 2),
         Insert("MatMul", (shapes["row"], shapes["flat"]), (shapes["mixed"],)),
-        Insert("Reshape", (shapes["mixed"], sizes["back"]), node.outputs),
+        *reshaped(shapes["mixed"], name, 4),
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_axis import slices_of
+from onnxlint.patterns.edits import reshaped, split_into
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,13 @@ def four_dimensional(graph: Graph, packed: PackedHeads, source: TensorType | Non
     axis = packed.axis % len(known.dims)
     cut_dims = tuple(size // len(packed.parts) if at == axis else size for at, size in enumerate(known.dims))
     edits: list[Edit] = [Remove(node.key) for node in packed.nodes]
-    sizes, shape = f"{packed.source}/sizes", f"{packed.source}/heads"
-    edits.append(Declare(sizes, TensorType(INT64, (len(packed.parts),)), is_weight=True))
-    edits.append(Declare(shape, TensorType(INT64, (4,)), is_weight=True))
     cut = tuple(f"{part}/flat" for part in packed.parts)
-    edits.append(Insert("Split", (packed.source, sizes), cut, (("axis", axis),)))
+    edits += split_into(packed.source, cut, axis)
     for part, flat in zip(packed.parts, cut, strict=True):
         apart = f"{part}/apart"
         is_turned = packed.perm != tuple(range(len(packed.perm)))
         edits.append(Declare(flat, TensorType(known.dtype, cut_dims)))
-        edits.append(Insert("Reshape", (flat, shape), (apart if is_turned else part,)))
+        edits += reshaped(flat, apart if is_turned else part, 4)
         if is_turned:
             edits.append(Declare(apart, TensorType(known.dtype, packed.shape)))
             edits.append(Insert("Transpose", (apart,), (part,), (("perm", list(packed.perm)),)))

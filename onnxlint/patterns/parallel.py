@@ -14,7 +14,7 @@ from functools import lru_cache
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import ConvSizes, attributes_of, sizes
-from onnxlint.tensor import TensorType
+from onnxlint.patterns.edits import stored
 
 _SUMS = frozenset({"Add", "Sum"})
 _MAX_SUMS = 16
@@ -47,7 +47,7 @@ class Merge:
         return (
             *(Remove(node.key) for node in self.nodes),
             Declare(weight, kind, is_weight=True),
-            Declare(bias, TensorType(kind.dtype, kind.dims[:1]), is_weight=True),
+            stored(bias, kind.dtype, kind.dims[:1]),
             insert,
         )
 

@@ -10,6 +10,7 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import ConvSizes, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.walk import POINTWISE, row_back
 from onnxlint.tensor import TensorType
 
@@ -63,7 +64,7 @@ def stem(graph: Graph, one: PatchEmbedding, tag: str) -> tuple[Edit, ...]:
         channels = out.dims[1] if rest == 1 else after
         kind = TensorType(out.dtype, (out.dims[0], channels, *(size * rest for size in out.dims[2:])))
         target = name if rest == 1 else f"{name}~{tag}.linear"
-        edits += [Declare(weight, TensorType(out.dtype, (channels, before, 3, 3)), is_weight=True)]
+        edits += [stored(weight, out.dtype, (channels, before, 3, 3))]
         edits += [Declare(value, kind) for value in dict.fromkeys((target, name))]
         edits.append(Insert("Conv", (source, weight), (target,), (("pads", [1] * 4), ("strides", [2, 2]))))
         if rest > 1:

@@ -9,6 +9,7 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.edits import stored
 from onnxlint.quantization import is_same_grid
 from onnxlint.tensor import WIDE_FLOATS, TensorType
 
@@ -83,13 +84,13 @@ def mended(graph: Graph, found: list[Break], tag: str) -> tuple[Edit, ...]:
             taken[one.value] = one.pair.outputs[0]
             continue
         known = graph.type_of(one.value)
-        scale, stored, back = (f"{one.value}~{tag}.{word}" for word in ("scale", "integers", "back"))
+        scale, whole, back = (f"{one.value}~{tag}.{word}" for word in ("scale", "integers", "back"))
         edits += [
-            Declare(scale, TensorType(known.dtype, ()), is_weight=True),
-            Declare(stored, TensorType(integers, known.shape)),
+            stored(scale, known.dtype, ()),
+            Declare(whole, TensorType(integers, known.shape)),
             Declare(back, known),
-            Insert("QuantizeLinear", (one.value, scale), (stored,)),
-            Insert("DequantizeLinear", (stored, scale), (back,)),
+            Insert("QuantizeLinear", (one.value, scale), (whole,)),
+            Insert("DequantizeLinear", (whole, scale), (back,)),
         ]
         taken[one.value] = back
     values = {(one.value, node.key) for one in found for node in one.readers}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from onnxlint.device_operators import Condition
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import stored
 from onnxlint.tensor import FLOAT, TensorType
 
 _LARGEST_SCALE = 16
@@ -52,8 +53,8 @@ def _by_products(graph: Graph, node: Node) -> ResizeForm:
     (n, c, h, w), (_, _, tall, wide) = before.dims, after.dims
     edits = (
         Remove(node.key),
-        Declare(rows, TensorType(before.dtype, (tall, h)), is_weight=True),
-        Declare(columns, TensorType(before.dtype, (w, wide)), is_weight=True),
+        stored(rows, before.dtype, (tall, h)),
+        stored(columns, before.dtype, (w, wide)),
         Declare(between, TensorType(before.dtype, (n, c, tall, w))),
         Insert("MatMul", (rows, node.inputs[0]), (between,)),
         Insert("MatMul", (between, columns), (node.outputs[0],)),
@@ -85,7 +86,7 @@ def _in_steps(graph: Graph, node: Node, scale: int, known: list[int]) -> Iterato
         h, w = h * step, w * step
         scales = f"{node.outputs[0]}/scales{index}"
         result = node.outputs[0] if index == len(steps) - 1 else f"{node.outputs[0]}/step{index}"
-        edits.append(Declare(scales, TensorType(FLOAT, (4,)), is_weight=True))
+        edits.append(stored(scales, FLOAT, (4,)))
         if result != node.outputs[0]:
             edits.append(Declare(result, TensorType(before.dtype, (n, c, h, w))))
         edits.append(Insert("Resize", (value, "", scales), (result,), attributes))
@@ -115,7 +116,7 @@ def _transposed(graph: Graph, node: Node, scale: int, kernel: int, safety: Safet
     )
     edits = (
         Remove(node.key),
-        Declare(weight, TensorType(known.dtype, (channels, 1, kernel, kernel)), is_weight=True),
+        stored(weight, known.dtype, (channels, 1, kernel, kernel)),
         Insert("ConvTranspose", (node.inputs[0], weight), (node.outputs[0],), attributes),
     )
     return ResizeForm(title, safety, edits)
@@ -132,7 +133,7 @@ def _other_modes(node: Node, mode: str, conditions: Sequence[Condition]) -> Iter
         attributes = (("mode", other), ("coordinate_transformation_mode", transform), ("nearest_mode", "floor"))
         edits = (
             Remove(node.key),
-            Declare(scales, TensorType(FLOAT, (4,)), is_weight=True),
+            stored(scales, FLOAT, (4,)),
             Insert("Resize", (node.inputs[0], "", scales), (node.outputs[0],), attributes),
         )
         title = f"{other} with {transform} coordinates" if same else f"{other} ({transform}) instead of {mode}"

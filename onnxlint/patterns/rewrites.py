@@ -9,11 +9,12 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.edits import integers, reshaped, sliced, stored, summed
 from onnxlint.patterns.four_dims import in_four_dims
 from onnxlint.patterns.permutations import keeps_order
 from onnxlint.patterns.rotations import as_rotation
 from onnxlint.patterns.stacked_sums import sum_of_stack
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
         edits = (gone, *_negated(graph, node.inputs[1], f"{out}/negated", out), added)
         yield Rewrite("Sub as Mul by -1 and Add", "exact", edits)
     if name == "Split" and all(graph.type_of(part).is_known for part in node.outputs):
-        yield Rewrite("Split as a Slice for each part", "exact", (gone, *_slices(node)))
+        parts = (edit for part in filter(None, node.outputs) for edit in sliced(first, part))
+        yield Rewrite("Split as a Slice for each part", "exact", (gone, *parts))
     if name == "Sum" and len(node.inputs) > 1:
-        yield Rewrite("Sum as Add", "exact", (gone, *_added(graph, node)))
+        yield Rewrite("Sum as Add", "exact", (gone, *summed(node.inputs, out, known)))
     if name in ("Softmax", "LogSoftmax"):
         yield from _along_the_last_axis(graph, node)
     if name == "LayerNormalization" and len(node.outputs) == 1 and len(node.inputs) > 1:
@@ -60,9 +62,7 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Rewrite]:
     if name == "Gather" and (index := graph.values.get(node.inputs[1])) is not None and index.size == 1:
         yield Rewrite("Gather of one place as Slice and Reshape", "exact", (gone, *_sliced(graph, node)))
     if name in ("Squeeze", "Unsqueeze", "Flatten"):
-        shape, wanted = f"{out}/shape", TensorType(INT64, (known.rank,))
-        declared = Declare(shape, wanted, is_weight=True)
-        yield Rewrite(f"{name} as Reshape", "exact", (gone, declared, Insert("Reshape", (first, shape), (out,))))
+        yield Rewrite(f"{name} as Reshape", "exact", (gone, *reshaped(first, out, len(known.dims))))
     if name == "ReduceSum" and (maps_added := sum_of_stack(graph, node)):
         yield Rewrite("ReduceSum of a stack as Add of its maps", "exact", maps_added)
     if name == "Transpose" and keeps_order(graph, node):
@@ -85,9 +85,7 @@ def _unmoved(graph: Graph, node: Node) -> Rewrite:
     if are_back and all(n.op_type in VIEWS and graph.type_of(n.outputs[0]).shape == known.dims for n in readers):
         edits = [edit for n in readers for edit in (Remove(n.key), Reconnect(n.outputs[0], source))]
         return Rewrite("the Transpose left out (only dims of 1 move)", "exact", (Remove(node.key), *edits))
-    shape, rank = f"{out}/shape", len(known.dims)
-    declared = Declare(shape, TensorType(INT64, (rank,)), is_weight=True)
-    changed = (Remove(node.key), declared, Insert("Reshape", (source, shape), (out,)))
+    changed = (Remove(node.key), *reshaped(source, out, len(known.dims)))
     return Rewrite("Transpose as Reshape (only dims of 1 move)", "exact", changed)
 
 
@@ -112,18 +110,9 @@ def _broadcast(graph: Graph, node: Node) -> Iterator[Rewrite]:
 
 def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:
     known, minus = graph.type_of(value), f"{prefix}/minus"
-    yield Declare(minus, TensorType(known.dtype, (1,) * (known.rank or 0)), is_weight=True)
+    yield stored(minus, known.dtype, (1,) * (known.rank or 0))
     yield Declare(result, known)
     yield Insert("Mul", (value, minus), (result,))
-
-
-def _slices(node: Node) -> Iterator[Edit]:
-    """One Slice along the axis for each part of a Split that is read."""
-    for part in filter(None, node.outputs):
-        limits = tuple(f"{part}/{word}" for word in ("starts", "ends", "axes"))
-        for limit in limits:
-            yield Declare(limit, TensorType(INT64, (1,)), is_weight=True)
-        yield Insert("Slice", (node.inputs[0], *limits), (part,))
 
 
 def _root_of_squares(graph: Graph, node: Node) -> Iterator[Rewrite]:
@@ -135,7 +124,7 @@ def _root_of_squares(graph: Graph, node: Node) -> Iterator[Rewrite]:
     along = node.inputs[1:2] or ((axes,) if given is not None else ())
     edits = (
         Remove(node.key),
-        *((Declare(axes, TensorType(INT64, (len(given),)), is_weight=True),) if along == (axes,) else ()),
+        *((integers(axes, len(given)),) if along == (axes,) else ()),
         Declare(square, before),
         Declare(total, after),
         Insert("Mul", (node.inputs[0], node.inputs[0]), (square,)),
@@ -143,17 +132,6 @@ def _root_of_squares(graph: Graph, node: Node) -> Iterator[Rewrite]:
         Insert("Sqrt", (total,), node.outputs),
     )
     yield Rewrite("ReduceL2 as Mul, ReduceSum and Sqrt", "exact", edits)
-
-
-def _added(graph: Graph, node: Node) -> Iterator[Edit]:
-    total = node.inputs[0]
-    for index, name in enumerate(node.inputs[1:], 1):
-        last = index == len(node.inputs) - 1
-        result = node.outputs[0] if last else f"{node.outputs[0]}/total{index}"
-        if not last:
-            yield Declare(result, graph.type_of(node.outputs[0]))
-        yield Insert("Add", (total, name), (result,))
-        total = result
 
 
 def _along_the_last_axis(graph: Graph, node: Node) -> Iterator[Rewrite]:
@@ -179,16 +157,14 @@ def _along_the_last_axis(graph: Graph, node: Node) -> Iterator[Rewrite]:
         )
         yield Rewrite(f"{node.op_type} along the last axis, between two transposes", "exact", edits)
     if rank == 3 and axis == 2:
-        shapes = {size: f"{out}/shape{size}" for size in (4, 3)}
         wide = TensorType(known.dtype, (1, *known.dims))
         edits = (
             Remove(node.key),
-            *(Declare(name, TensorType(INT64, (size,)), is_weight=True) for size, name in shapes.items()),
             Declare(inner, wide),
             Declare(result, wide),
-            Insert("Reshape", (*node.inputs, shapes[4]), (inner,)),
+            *reshaped(node.inputs[0], inner, 4),
             Insert(node.op_type, (inner,), (result,), kept),
-            Insert("Reshape", (result, shapes[3]), (out,)),
+            *reshaped(result, out, 3),
         )
         yield Rewrite(f"{node.op_type} in 4-D, along the last axis", "exact", edits)
 
@@ -207,7 +183,7 @@ def _layer_norm(graph: Graph, node: Node) -> Iterator[Rewrite]:
     bias = node.inputs[2:3]
     edits = (
         Remove(node.key),
-        Declare(epsilon, TensorType(known.dtype, ()), is_weight=True),
+        stored(epsilon, known.dtype, ()),
         *(Declare(name, row if word in rows else known) for word, name in names.items()),
         *((Declare(scaled, known),) if bias else ()),
         Insert("ReduceMean", (node.inputs[0],), (names["mean"],), along),
@@ -252,20 +228,18 @@ def _as_gemm(graph: Graph, node: Node) -> Iterator[Rewrite]:
     before, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     if not before.is_known or len(before.dims) < 2:
         return
-    names = {word: f"{node.outputs[0]}/{word}" for word in ("flat", "rows", "product", "shape")}
+    flat, product = f"{node.outputs[0]}/flat", f"{node.outputs[0]}/product"
     rows = before.elements // max(1, before.dims[-1])
     yield Rewrite(
         "MatMul by a constant as Reshape to 2-D and Gemm",
         "exact",
         (
             Remove(node.key),
-            Declare(names["rows"], TensorType(INT64, (2,)), is_weight=True),
-            Declare(names["shape"], TensorType(INT64, (out.rank,)), is_weight=True),
-            Declare(names["flat"], TensorType(before.dtype, (rows, before.dims[-1]))),
-            Declare(names["product"], TensorType(before.dtype, (rows, out.dims[-1]))),
-            Insert("Reshape", (node.inputs[0], names["rows"]), (names["flat"],)),
-            Insert("Gemm", (names["flat"], node.inputs[1]), (names["product"],)),
-            Insert("Reshape", (names["product"], names["shape"]), node.outputs),
+            Declare(flat, TensorType(before.dtype, (rows, before.dims[-1]))),
+            Declare(product, TensorType(before.dtype, (rows, out.dims[-1]))),
+            *reshaped(node.inputs[0], flat, 2),
+            Insert("Gemm", (flat, node.inputs[1]), (product,)),
+            *reshaped(product, node.outputs[0], len(out.dims)),
         ),
     )
 
@@ -277,14 +251,10 @@ def _sliced(graph: Graph, node: Node) -> Iterator[Edit]:
     if not before.is_known or not dims:
         return
     dims[axis % len(dims)] = 1
-    cut, shape = f"{out}/cut", f"{out}/shape"
-    limits = tuple(f"{out}/{word}" for word in ("starts", "ends", "axes"))
-    for limit in limits:
-        yield Declare(limit, TensorType(INT64, (1,)), is_weight=True)
-    if graph.type_of(out).rank == len(dims):
-        yield Insert("Slice", (node.inputs[0], *limits), (out,))
+    cut, rank = f"{out}/cut", len(graph.type_of(out).dims)
+    if rank == len(dims):
+        yield from sliced(node.inputs[0], out)
         return
     yield Declare(cut, TensorType(before.dtype, tuple(dims)))
-    yield Declare(shape, TensorType(INT64, (graph.type_of(out).rank,)), is_weight=True)
-    yield Insert("Slice", (node.inputs[0], *limits), (cut,))
-    yield Insert("Reshape", (cut, shape), (out,))
+    yield from sliced(node.inputs[0], cut)
+    yield from reshaped(cut, out, rank)

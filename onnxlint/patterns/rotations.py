@@ -6,7 +6,8 @@ import math
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.patterns.edits import reshaped
+from onnxlint.tensor import TensorType
 
 ROTATION = (0, 2, 3, 1)
 
@@ -33,14 +34,12 @@ def as_rotation(graph: Graph, node: Node) -> tuple[Edit, ...]:
     last, first = (math.prod(known.dims[axis] for axis in block) for block in blocks)
     before, after = (TensorType(known.dtype, dims) for dims in ((lead, first, last, 1), (lead, last, 1, first)))
     out = node.outputs[0]
-    cut, shape, source, turned = (f"{out}/{word}" for word in ("cut", "shape", "from", "turned"))
+    source, turned = f"{out}/from", f"{out}/turned"
     return (
         Remove(node.key),
-        Declare(cut, TensorType(INT64, (4,)), is_weight=True),
-        Declare(shape, TensorType(INT64, (result.rank,)), is_weight=True),
         Declare(source, before),
         Declare(turned, after),
-        Insert("Reshape", (node.inputs[0], cut), (source,)),
+        *reshaped(node.inputs[0], source, 4),
         Insert("Transpose", (source,), (turned,), (("perm", list(ROTATION)),)),
-        Insert("Reshape", (turned, shape), (out,)),
+        *reshaped(turned, out, len(result.dims)),
     )

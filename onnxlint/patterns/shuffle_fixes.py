@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_axis import slices_of
 from onnxlint.patterns.channel_shuffle import ChannelShuffle
+from onnxlint.patterns.edits import sliced, split_into, stored
 from onnxlint.patterns.permutations import absorbed_before, absorbed_behind, only_reader
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 from onnxlint.values import Array
 
 
@@ -26,7 +27,7 @@ def permutation_convolution(graph: Graph, shuffle: ChannelShuffle) -> list[Edit]
     permuted = name if whole else f"{name}/permuted"
     is_last = shuffle.axis == rank - 1
     ones = () if is_last else (1,) * (rank - 2)
-    edits.append(Declare(weight, TensorType(dtype, (channels, channels, *ones)), is_weight=True))
+    edits.append(stored(weight, dtype, (channels, channels, *ones)))
     edits.append(Declare(permuted, TensorType(dtype, shuffle.shape)))
     if is_last:
         edits.append(Insert("MatMul", (source, weight), (permuted,)))
@@ -63,23 +64,7 @@ def _joined(graph: Graph, shuffle: ChannelShuffle, name: str) -> tuple[str, list
 
 def _pieces(shuffle: ChannelShuffle, source: str) -> list[Edit]:
     pieces = sorted(shuffle.outputs, key=lambda piece: piece.start)
-    return _split(source, [(piece.value, piece.length) for piece in pieces], shuffle.axis)
-
-
-def _split(source: str, parts: Sequence[tuple[str, int]], axis: int) -> list[Edit]:
-    sizes = f"{source}/sizes"
-    names = tuple(name for name, _ in parts)
-    declared = Declare(sizes, TensorType(INT64, (len(parts),)), is_weight=True)
-    return [declared, Insert("Split", (source, sizes), names, (("axis", axis),))]
-
-
-def _slices(source: str, parts: Sequence[tuple[str, int]], axis: int) -> list[Edit]:
-    edits: list[Edit] = []
-    for name, _ in parts:
-        limits = tuple(f"{name}/{word}" for word in ("starts", "ends", "axes"))
-        edits += (Declare(limit, TensorType(INT64, (1,)), is_weight=True) for limit in limits)
-        edits.append(Insert("Slice", (source, *limits), (name,), ()))
-    return edits
+    return list(split_into(source, [piece.value for piece in pieces], shuffle.axis))
 
 
 # -- split once --------------------------------------------------------------------------------------------------------
@@ -230,8 +215,9 @@ def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit]
             dims[axis] = int(count)
             edits.append(Declare(part, TensorType(known.dtype, tuple(dims))))
         if len(names) > 1:
-            cut = _slices if slices else _split
-            edits += cut(name, [(part, int(count)) for part, count in zip(names, counts, strict=True)], axis)
+            edits += (
+                (edit for part in names for edit in sliced(name, part)) if slices else split_into(name, names, axis)
+            )
     for (name, _), inputs in zip(sinks, parts, strict=True):
         if len(inputs) == 1:
             edits.append(Reconnect(name, inputs[0]))

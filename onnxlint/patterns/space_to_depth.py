@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import ConvSizes, attributes_of, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.tensor import TensorType
 
 _LARGEST_BLOCK = 4
@@ -76,9 +77,7 @@ def blocked_edits(graph: Graph, found: Blocked, tag: str) -> tuple[Edit, ...]:
     return (
         Remove(node.key),
         Declare(packed, TensorType(data.dtype, (batch, channels * block**2, *(size // block for size in space)))),
-        Declare(
-            wide, TensorType(weight.dtype, (found.conv.out_channels, found.channels, *found.window)), is_weight=True
-        ),
+        stored(wide, weight.dtype, (found.conv.out_channels, found.channels, *found.window)),
         Insert("SpaceToDepth", (node.inputs[0],), (packed,), (("blocksize", block),)),
         Insert("Conv", (packed, wide, *node.inputs[2:]), node.outputs, attributes),
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.finding import Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.placement import cause
 from onnxlint.patterns.walk import data_inputs, is_private, reduced_axes, writer
 from onnxlint.support import SupportTable
-from onnxlint.tensor import TensorType
 
 _FUSED = {
     "LayerNormalization": "LayerNorm",
@@ -46,7 +46,7 @@ class Normalization:
         scale = self.scale or f"{self.output}/scale"
         edits: list[Edit] = [Remove(node.key) for node in self.nodes]
         if not self.scale:
-            edits.append(Declare(scale, TensorType(known.dtype, known.dims[self.axes[0] :]), is_weight=True))
+            edits.append(stored(scale, known.dtype, known.dims[self.axes[0] :]))
         inputs = (self.source, scale, self.bias) if self.bias else (self.source, scale)
         given = (("axis", self.axes[0] - rank),)
         return (*edits, Insert("LayerNormalization", inputs, (self.output,), given))

@@ -9,6 +9,7 @@ from itertools import groupby
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import attributes_of, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.tensor import TensorType
 
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Softplus"})
@@ -78,10 +79,10 @@ def _stack(graph: Graph, branches: list[_Branch], out: str) -> Iterator[Edit]:
     batch, _, *positions = known.dims
     kind = TensorType(known.dtype, (batch, channels, *positions))
     inputs = [first.conv.inputs[0], f"{out}.weight"]
-    yield Declare(inputs[1], TensorType(known.dtype, (channels, *weights[0][1:])), is_weight=True)
+    yield stored(inputs[1], known.dtype, (channels, *weights[0][1:]))
     if len(first.conv.inputs) > 2:
         inputs.append(f"{out}.bias")
-        yield Declare(inputs[2], TensorType(known.dtype, (channels,)), is_weight=True)
+        yield stored(inputs[2], known.dtype, (channels,))
     result = out if first.activation is None else f"{out}.conv"
     yield from (Declare(name, kind) for name in {result, out})
     yield Insert("Conv", tuple(inputs), (result,), attributes_of(first.conv))

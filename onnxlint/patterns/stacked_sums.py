@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import reshaped, split_into, summed
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.walk import reduced_axes
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def sum_of_stack(graph: Graph, node: Node) -> tuple[Edit, ...]:
     if stacked is None:
         return ()
     maps = [one.inputs[0] for one in stacked]
-    return (Remove(node.key), *_added(maps, node.outputs[0], graph.type_of(maps[0])))
+    return (Remove(node.key), *summed(maps, node.outputs[0], graph.type_of(maps[0])))
 
 
 def _stacked(graph: Graph, concat: Node, axis: int) -> list[Node] | None:
@@ -86,17 +87,7 @@ def _is_sum(graph: Graph, node: Node | None) -> bool:
 def _summed(graph: Graph, node: Node, maps: list[str]) -> tuple[list[Node], list[Edit]] | None:
     if not _is_sum(graph, node):
         return None
-    return [node], list(_added(maps, node.outputs[0], graph.type_of(maps[0])))
-
-
-def _added(maps: list[str], out: str, kind: TensorType) -> Iterator[Edit]:
-    total = maps[0]
-    for index, name in enumerate(maps[1:], 1):
-        result = out if index == len(maps) - 1 else f"{out}/sum{index}"
-        if result != out:
-            yield Declare(result, kind)
-        yield Insert("Add", (total, name), (result,))
-        total = result
+    return [node], list(summed(maps, node.outputs[0], graph.type_of(maps[0])))
 
 
 def _weighted(graph: Graph, node: Node, maps: list[str], stack: TensorType) -> tuple[list[Node], list[Edit]] | None:
@@ -114,25 +105,22 @@ def _weighted(graph: Graph, node: Node, maps: list[str], stack: TensorType) -> t
     if graph.sole_reader(view.outputs[0]) is not softmax or node.outputs[0] in graph.is_output:
         return None
     name, kind = total.outputs[0], stack.dtype
-    flat, shape, gate = f"{name}/flat", f"{name}/flat/shape", f"{name}/gate/shape"
+    flat, shares = f"{name}/flat", f"{name}/shares"
     edits: list[Edit] = [
-        Declare(shape, TensorType(INT64, (4,)), is_weight=True),
-        Declare(gate, TensorType(INT64, (4,)), is_weight=True),
-        Declare(f"{name}/sizes", TensorType(INT64, (many,)), is_weight=True),
         Declare(flat, TensorType(kind, (batch, many, channels, 1))),
-        Declare(f"{name}/shares", TensorType(kind, (batch, many, channels, 1))),
-        Insert("Reshape", (view.inputs[0], shape), (flat,)),
-        Insert("Softmax", (flat,), (f"{name}/shares",), (("axis", 1),)),
+        Declare(shares, TensorType(kind, (batch, many, channels, 1))),
+        *reshaped(view.inputs[0], flat, 4),
+        Insert("Softmax", (flat,), (shares,), (("axis", 1),)),
     ]
     parts = tuple(f"{name}/part{index}" for index in range(many))
-    edits.append(Insert("Split", (f"{name}/shares", f"{name}/sizes"), parts, (("axis", 1),)))
+    edits += split_into(shares, parts, 1)
     gated: list[str] = []
     for part, source in zip(parts, maps, strict=True):
         edits.append(Declare(part, TensorType(kind, (batch, 1, channels, 1))))
         edits.append(Declare(f"{part}/gate", TensorType(kind, (batch, channels, 1, 1))))
         edits.append(Declare(f"{part}/gated", TensorType(kind, (batch, channels, *rest))))
-        edits.append(Insert("Reshape", (part, gate), (f"{part}/gate",)))
+        edits += reshaped(part, f"{part}/gate", 4)
         edits.append(Insert("Mul", (source, f"{part}/gate"), (f"{part}/gated",)))
         gated.append(f"{part}/gated")
-    edits += _added(gated, name, TensorType(kind, (batch, channels, *rest)))
+    edits += summed(gated, name, TensorType(kind, (batch, channels, *rest)))
     return [view, softmax, node, total], edits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import integers
 from onnxlint.tensor import INT64, TensorType
 
 _MAX_TRIPS = 64
@@ -58,7 +59,7 @@ def _stacked(graph: Graph, out: str, values: list[str]) -> list[Edit]:
     rows = [f"{out}/row{index}" for index in range(len(values))]
     row = TensorType(known.dtype, (1, *known.shape[1:]) if known.shape else None)
     return [
-        Declare(axes, TensorType(INT64, (1,)), is_weight=True),
+        integers(axes, 1),
         *(Declare(name, row) for name in rows),
         *(Insert("Unsqueeze", (value, axes), (name,)) for value, name in zip(values, rows, strict=True)),
         Insert("Concat", tuple(rows), (out,), (("axis", 0),)),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph
 from onnxlint.patterns.convolutions import sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.regions import Region
 from onnxlint.tensor import TensorType
 
@@ -46,7 +47,7 @@ def wide_convolutions(graph: Graph, region: Region, macs: int, count: int, mark:
         source_shape = (batch, shape[1], *positions) if step == 0 else (out.dims[0], shape[1], *out.dims[2:])
         known = TensorType(out.dtype, (out.dims[0], shape[0], *out.dims[2:]))
         yield Declare(read, TensorType(out.dtype, source_shape))
-        yield Declare(weight, TensorType(out.dtype, tuple(shape)), is_weight=True)
+        yield stored(weight, out.dtype, tuple(shape))
         yield from (Declare(name, known) for name in (hidden, written))
         attributes = (("kernel_shape", list(window)), ("strides", strides if step == 0 else [1, 1]))
         yield Insert("Flatten", (value,), (read,))

@@ -86,6 +86,10 @@ class Window:
         """The type of a value of those dims."""
         return TensorType(self.graph.type_of(self.node.outputs[0]).dtype, dims)
 
+    def stored(self, name: str, dims: tuple[int, ...]) -> Declare:
+        """A new weight of those dims."""
+        return Declare(name, self.like(dims), is_weight=True)
+
 
 def window_of(graph: Graph, node: Node) -> Window | None:
     """The node as a window over a 4-D map of known shape; None for ceil mode and the like."""

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.patterns.dense_head import DenseHead, dense_heads
+from onnxlint.patterns.edits import stored
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import count, plural, size
@@ -97,7 +98,7 @@ def _pooled(ctx: Context, head: DenseHead, as_convolution: bool) -> Iterator[Edi
             yield Declare(written, TensorType(known.dtype, (batch, head.classes, *ones)))
             yield Insert("Flatten", (written,), (head.output,))
     else:
-        yield Declare(names["weight"], TensorType(known.dtype, (channels, head.classes)), is_weight=True)
+        yield stored(names["weight"], known.dtype, (channels, head.classes))
         yield Declare(names["flat"], TensorType(known.dtype, (batch, channels)))
         yield Insert("Flatten", (names["pooled"],), (names["flat"],))
         yield Insert("Gemm", (names["flat"], names["weight"]), (head.output,))

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.convolutions import ConvSizes, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural
@@ -164,7 +165,7 @@ def _stacked(
         channels = conv.out_channels if is_last else width
         weight, written = f"{out}~{RULE.code}.weight{index}", out if is_last else f"{out}~{RULE.code}.{index}"
         space = [max(1, (size + 2 * padding - 3) // stride + 1) for size in space]
-        edits.append(Declare(weight, TensorType(dtype, (channels, into, 3, 3)), is_weight=True))
+        edits.append(stored(weight, dtype, (channels, into, 3, 3)))
         bias = node.inputs[2:] if is_last else ()
         attributes = (("kernel_shape", [3, 3]), ("strides", [stride] * 2), ("pads", [padding] * 4))
         edits.append(Insert("Conv", (source, weight, *bias), (written,), attributes))

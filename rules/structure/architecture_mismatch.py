@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove, Severity
 from onnxlint.graph import Graph
 from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
+from onnxlint.patterns.edits import stored
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType, UnknownShape
 from onnxlint.whatif import EditError, saving, seconds_alone
@@ -120,8 +121,8 @@ def _fused(ctx: Context, block: Block) -> list[Edit]:
     ones = (1,) * len(block.kernel)
     return [
         *(Remove(node.key) for node in block.nodes),
-        Declare(kernel, TensorType(out.dtype, (width, into, *block.kernel)), is_weight=True),
-        Declare(point, TensorType(out.dtype, (out.dims[1], width, *ones)), is_weight=True),
+        stored(kernel, out.dtype, (width, into, *block.kernel)),
+        stored(point, out.dtype, (out.dims[1], width, *ones)),
         Declare(middle, shape),
         Declare(active, shape),
         Insert("Conv", (block.source, kernel), (middle,), (("strides", _strides(graph, block)), *_pads(block))),
@@ -139,8 +140,8 @@ def _separable(ctx: Context, block: Block) -> list[Edit]:
     ones = (1,) * len(block.kernel)
     return [
         *(Remove(node.key) for node in block.nodes),
-        Declare(kernel, TensorType(out.dtype, (into, 1, *block.kernel)), is_weight=True),
-        Declare(point, TensorType(out.dtype, (out.dims[1], into, *ones)), is_weight=True),
+        stored(kernel, out.dtype, (into, 1, *block.kernel)),
+        stored(point, out.dtype, (out.dims[1], into, *ones)),
         Declare(middle, TensorType(out.dtype, (out.dims[0], into, *out.dims[2:]))),
         Insert(
             "Conv",

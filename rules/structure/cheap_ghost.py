@@ -25,9 +25,9 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.ghost import Ghost, ghosts
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType
 from onnxlint.units import plural
 from onnxlint.whatif import seconds_alone
 
@@ -92,8 +92,8 @@ def _plain(ctx: Context, one: Ghost) -> Iterator[Edit]:
     names = {conv.outputs[0]: f"{one.output}~{RULE.code}.linear" if behind else one.output}
     yield from (Remove(node.key) for node in one.nodes)
     shape = (out.dims[1], one.primary.in_channels, *one.primary.kernel)
-    yield Declare(weight, TensorType(out.dtype, shape), is_weight=True)
-    yield Declare(bias, TensorType(out.dtype, out.dims[1:2]), is_weight=True)
+    yield stored(weight, out.dtype, shape)
+    yield stored(bias, out.dtype, out.dims[1:2])
     yield Declare(names[conv.outputs[0]], out)
     yield Insert("Conv", (conv.inputs[0], weight, bias), (names[conv.outputs[0]],), attributes_of(conv))
     for node in one.behind:

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.patterns.aggregation import DenseBlock, dense_blocks
+from onnxlint.patterns.edits import stored
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
 from onnxlint.units import plural, size
@@ -150,8 +151,8 @@ def _convolution(
     """A convolution with its bias and a Relu behind it."""
     weight, bias, linear = f"{out}.weight", f"{out}.bias", f"{out}.linear"
     kind = TensorType(like.dtype, (like.dims[0], after, *places))
-    yield Declare(weight, TensorType(like.dtype, (after, before, window, window)), is_weight=True)
-    yield Declare(bias, TensorType(like.dtype, (after,)), is_weight=True)
+    yield stored(weight, like.dtype, (after, before, window, window))
+    yield stored(bias, like.dtype, (after,))
     yield Declare(linear, kind)
     yield Declare(out, kind)
     yield Insert("Conv", (source, weight, bias), (linear,), (("pads", [window // 2] * 4),))

@@ -28,6 +28,7 @@ from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.aggregation import cross_stages
 from onnxlint.patterns.convolutions import attributes_of, sizes
+from onnxlint.patterns.edits import stored
 from onnxlint.patterns.parallel import merges
 from onnxlint.patterns.residual import Residual, residuals
 from onnxlint.patterns.walk import POINTWISE, is_private, row_back
@@ -193,7 +194,7 @@ def _pointwise(source: str, channels: int, out: str, like: TensorType) -> Iterat
     """A 1x1 convolution with an activation behind it."""
     weight, linear = f"{out}.weight", f"{out}.linear"
     kind = TensorType(like.dtype, (like.dims[0], channels, *like.dims[2:]))
-    yield Declare(weight, TensorType(like.dtype, (channels, like.dims[1], 1, 1)), is_weight=True)
+    yield stored(weight, like.dtype, (channels, like.dims[1], 1, 1))
     yield from (Declare(name, kind) for name in (linear, out))
     yield Insert("Conv", (source, weight), (linear,))
     yield Insert("Relu", (linear,), (out,))

@@ -24,9 +24,10 @@ import math
 from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
+from onnxlint.patterns.edits import integers
 from onnxlint.patterns.moves import Move, moves, unmoved
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import INT64, TensorType
+from onnxlint.tensor import TensorType
 from onnxlint.units import plural, size
 
 RULE = Rule(code="TRF006", name="unfold-fold", severity="warning")
@@ -76,7 +77,7 @@ def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
     name = f"{move.output}~{RULE.code}"
     yield from (Remove(node.key) for node in move.nodes)
     for suffix, length in ((".apart", len(sizes)), (".back", len(out.dims))):
-        yield Declare(f"{name}{suffix}.shape", TensorType(INT64, (length,)), is_weight=True)
+        yield integers(f"{name}{suffix}.shape", length)
     yield Declare(f"{name}.apart", TensorType(known.dtype, tuple(sizes)))
     yield Declare(f"{name}.moved", TensorType(known.dtype, tuple(after)))
     yield Declare(move.output, out)
