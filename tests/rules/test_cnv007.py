@@ -66,7 +66,7 @@ def derived(whole: Array, limits: Bounds, pads: tuple[int, ...], size: tuple[int
 
     def make(name: str, dims: tuple[int, ...], dtype: int) -> Array:
         word = name.rpartition("/")[2]
-        index = int(re.sub(r"\D", "", word) or 0)
+        index = int(re.sub(r"\D", "", name) or 0)
         match re.sub(r"\d", "", word):
             case "tile":
                 rows, columns = list(tiles(whole.shape[2:], limits.kernel))[index]

@@ -146,15 +146,10 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
 
     def new(name: str, shape: tuple[int, ...], dtype: int) -> np.ndarray:
         for node in after.compute_nodes:
-            outs = [after.type_of(out).dims for out in node.outputs]
-            if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Reshape":
-                return np.array(outs[0], np.int64)
             if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "ReduceSum":
                 return np.array([0], np.int64)
             if node.op_type == "Tile" and node.inputs[1] == name:
                 return np.array([16, 1, 1, 1], np.int64)
-            if len(node.inputs) > 1 and node.inputs[1] == name and node.op_type == "Split":
-                return np.array([dims[node.attr("axis")] for dims in outs], np.int64)
         return weight(name, shape, dtype)
 
     assert same_outputs(graph, edits, weight, new)
