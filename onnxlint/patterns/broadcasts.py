@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.finding import Declare, Edit, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
-from onnxlint.patterns.edits import integers
+from onnxlint.patterns.edits import reshaped
 from onnxlint.patterns.joined_dims import grouped, step_edits, transposed_in_steps
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.tensor import TensorType
@@ -105,9 +105,7 @@ def _at(graph: Graph, last: Node, limit: int) -> Broadcast | None:
         edits += step_edits(operand.source, operand.value, TensorType(dtype, small), steps, limit)
     edits += [Declare(node.outputs[0], TensorType(graph.type_of(node.outputs[0]).dtype, joined)) for node in operators]
     for view in views:
-        name = view.outputs[0]
-        edits.append(integers(f"{name}/whole", len(graph.type_of(name).dims)))
-        edits.append(Insert("Reshape", (last.outputs[0], f"{name}/whole"), (name,)))
+        edits += reshaped(last.outputs[0], view.outputs[0], len(graph.type_of(view.outputs[0]).dims))
     return Broadcast(tuple(nodes), tuple(edits), joined)
 
 

@@ -7,12 +7,13 @@ from itertools import pairwise, product
 
 from onnxlint.finding import Declare, Edit, Insert
 from onnxlint.patterns.edits import integers, sliced, summed
-from onnxlint.patterns.windows import MAX_PARTS, Bounds, LegalForm, Window, by, subsampled, with_attributes
+from onnxlint.patterns.forms import Form
+from onnxlint.patterns.windows import MAX_PARTS, Bounds, Window, by, subsampled, with_attributes
 
 _MAX_HALVINGS = 5
 
 
-def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def legal_convolutions(window: Window, most: Bounds) -> Iterator[Form]:
     """What computes the same within the bounds, then what could stand in for it."""
     yield from _rearranged(window, most)
     if most.kernel < max(window.kernel):
@@ -25,7 +26,7 @@ def legal_convolutions(window: Window, most: Bounds) -> Iterator[LegalForm]:
     yield from _split_channels(window, most)
 
 
-def _rearranged(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _rearranged(window: Window, most: Bounds) -> Iterator[Form]:
     """A kernel as large as its stride: blocks of 2x2 into the channels until it fits, which reorders the weights."""
     kernel, (n, c, h, w) = window.kernel[0], window.into
     largest = min(most.kernel, most.stride)
@@ -48,10 +49,10 @@ def _rearranged(window: Window, most: Bounds) -> Iterator[LegalForm]:
     attributes = with_attributes(window, kernel_shape=[kernel, kernel], strides=[kernel, kernel])
     edits.append(Insert("Conv", (value, weight, *window.node.inputs[2:]), window.node.outputs, attributes))
     told = f"SpaceToDepth by 2, {halvings} times, then {by(kernel)} at stride {kernel} on {c} channels"
-    yield LegalForm("blocks moved into the channels first, then a smaller kernel", told, "exact", tuple(edits))
+    yield Form("blocks moved into the channels first, then a smaller kernel", "exact", tuple(edits), told)
 
 
-def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _tiled(window: Window, most: Bounds) -> Iterator[Form]:
     """The kernel cut into tiles: each convolves the part of the input that it would have seen, and they add up."""
     if window.dilations != (1, 1) or most.kernel < 2:
         return
@@ -79,10 +80,10 @@ def _tiled(window: Window, most: Bounds) -> Iterator[LegalForm]:
         parts.append(result)
     edits += _summed(window, parts)
     told = f"{len(tiles)} tiles of the {by(*window.kernel)} kernel, at most {by(most.kernel)} each, and their sum"
-    yield LegalForm("the kernel in tiles, summed", told, "exact", tuple(edits))
+    yield Form("the kernel in tiles, summed", "exact", tuple(edits), told)
 
 
-def _taps(window: Window) -> Iterator[LegalForm]:
+def _taps(window: Window) -> Iterator[Form]:
     """A dilated kernel weight by weight: a 1x1 convolution of its part for each that sees the map, and their sum."""
     (_, _, h, w), (above, before, below, behind) = window.into, window.pads
     reach = [(size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
@@ -118,7 +119,7 @@ def _taps(window: Window) -> Iterator[LegalForm]:
     else:
         told = f"a 1x1 convolution for each of its {len(taps)} weights, and their sum"
     if seen:
-        yield LegalForm("the dilated kernel weight by weight", told, "exact", tuple(edits))
+        yield Form("the dilated kernel weight by weight", "exact", tuple(edits), told)
 
 
 def _inner(window: Window, pads: tuple[int, int, int, int], word: str) -> tuple[str, tuple[Edit, ...]]:
@@ -142,7 +143,7 @@ def _summed(window: Window, parts: list[str]) -> Iterator[Edit]:
     return summed(parts, window.node.outputs[0], window.like(window.out))
 
 
-def _stacked(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _stacked(window: Window, most: Bounds) -> Iterator[Form]:
     """Several smaller kernels behind each other that see as far: another function, to be trained."""
     size = window.kernel[0]
     groups = int(window.node.attr("group", 1))
@@ -167,15 +168,15 @@ def _stacked(window: Window, most: Bounds) -> Iterator[LegalForm]:
         bias = window.node.inputs[2:] if last else ()
         edits.append(Insert("Conv", (value, weight, *bias), (result,), attributes))
         value, channels = result, window.out[1]
-    yield LegalForm(
+    yield Form(
         "smaller kernels behind each other, retrained",
-        f"{count} kernels of {by(each)} see as far as one of {by(size)}",
         "lossy",
         tuple(edits),
+        f"{count} kernels of {by(each)} see as far as one of {by(size)}",
     )
 
 
-def _filled(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _filled(window: Window, most: Bounds) -> Iterator[Form]:
     """A dilated kernel as a dense one with zeros between."""
     wide = [1 + (size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
     if window.dilations == (1, 1) or max(wide) > most.kernel or len(window.node.inputs) < 2:
@@ -189,10 +190,10 @@ def _filled(window: Window, most: Bounds) -> Iterator[LegalForm]:
         Insert("Conv", (window.node.inputs[0], weight, *window.node.inputs[2:]), window.node.outputs, attributes),
     )
     told = f"a {by(*wide)} kernel with zeros between its {by(*window.kernel)} weights"
-    yield LegalForm("the dilated kernel filled with zeros", told, "exact", edits)
+    yield Form("the dilated kernel filled with zeros", "exact", edits, told)
 
 
-def _padded_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _padded_before(window: Window, most: Bounds) -> Iterator[Form]:
     """Padding by an operator of its own."""
     if max(window.pads) <= most.padding:
         return
@@ -207,10 +208,10 @@ def _padded_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
         Insert("Conv", (padded, *window.node.inputs[1:]), window.node.outputs, without),
     )
     told = f"Pad by {max(window.pads)} first, then the convolution without padding"
-    yield LegalForm("the padding by an operator of its own", told, "exact", edits)
+    yield Form("the padding by an operator of its own", "exact", edits, told)
 
 
-def _split_channels(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _split_channels(window: Window, most: Bounds) -> Iterator[Form]:
     """Input channels in equal parts, each convolved with its part of the weights, and the sum."""
     n, c, h, w = window.into
     per_channel = window.kernel[0] * window.kernel[1]
@@ -235,7 +236,7 @@ def _split_channels(window: Window, most: Bounds) -> Iterator[LegalForm]:
         ]
     edits += _summed(window, sums)
     told = f"the {c} input channels in {count} parts of {c // count}, convolved apart and added"
-    yield LegalForm("the input channels in parts, summed", told, "exact", tuple(edits))
+    yield Form("the input channels in parts, summed", "exact", tuple(edits), told)
 
 
 def _cuts(size: int, most: int) -> list[tuple[int, int]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from onnxlint.finding import Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import stored
+from onnxlint.patterns.forms import Form
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.patterns.rewrites import Rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Focus:
     """Pixels of each block of 2x2 sliced apart and stacked in the channels, then a convolution."""
 
     slices: tuple[Node, ...]
-    rewrite: Rewrite
+    form: Form
 
 
 def focus(graph: Graph) -> Focus | None:
@@ -59,7 +59,7 @@ def focus(graph: Graph) -> Focus | None:
         )
         kernel = "x".join(map(str, dims[2:]))
         title = f"the slices merged with the first convolution: {kernel}, stride {attributes[0][1][0]}"
-        return Focus(tuple(slices.values()), Rewrite(title, "exact", edits))
+        return Focus(tuple(slices.values()), Form(title, "exact", edits))
     return None
 
 

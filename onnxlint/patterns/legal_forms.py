@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from onnxlint.device_operators import Condition
-from onnxlint.finding import Edit, Fix, Insert
+from onnxlint.finding import Fix, Insert
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.edits import stored
+from onnxlint.patterns.forms import Form, Runs, everywhere
 from onnxlint.patterns.pool_windows import legal_pools
-from onnxlint.patterns.windows import LegalForm, Window, bounds, by, window_of
+from onnxlint.patterns.windows import Window, bounds, by, window_of
 
-_MAX_ALIKE = 32
 _PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
 _MAX_PREPROCESSING = 8
 _MAX_EXACT, _MAX_LINES = 2, 3
-
-Runs = Callable[[tuple[Edit, ...]], bool]
 
 
 def legal_forms(
     graph: Graph, conditions: Sequence[Condition], nodes: Sequence[Node], runs: Runs
 ) -> Iterator[tuple[Fix, str]]:
     """Each legal form in all the places that it fits and that the device runs, with its numbers in the first."""
-    alike: dict[tuple[object, ...], list[Node]] = {}
-    for node in nodes:
-        types = tuple(graph.type_of(name) for name in (*node.inputs, *node.outputs) if name)
-        given = tuple((name, str(node.attr(name))) for name in sorted(node.attributes))
-        alike.setdefault((*types, *given), []).append(node)
-    found: dict[str, list[LegalForm]] = {}
-    for same in list(alike.values())[:_MAX_ALIKE]:
-        titles = {form.title for form in _legal(graph, conditions, same[0]) if runs(form.edits)}
-        for node in same:
-            for form in _legal(graph, conditions, node):
-                if form.title in titles:
-                    found.setdefault(form.title, []).append(form)
-    for title, forms in found.items():
-        where = f" in {len(forms)} of {len(nodes)} places" if len(forms) < len(nodes) else ""
-        edits = tuple(edit for form in forms for edit in form.edits)
-        yield Fix(title + where, forms[0].safety, edits), forms[0].told
+    yield from everywhere(graph, nodes, lambda node: _legal(graph, conditions, node), runs)
 
 
 def told(graph: Graph, node: Node, forms: Sequence[tuple[Fix, str]]) -> str:
@@ -53,7 +36,7 @@ def told(graph: Graph, node: Node, forms: Sequence[tuple[Fix, str]]) -> str:
     return "\n".join(lines[:_MAX_LINES])
 
 
-def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterator[LegalForm]:
+def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterator[Form]:
     """The node's forms within the device's limits, the exact ones first; none for an odd node."""
     window = window_of(graph, node)
     if window is None:
@@ -66,7 +49,7 @@ def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterato
     yield from legal_convolutions(window, most) if node.op_type == "Conv" else legal_pools(window, most)
 
 
-def _turned(window: Window) -> Iterator[LegalForm]:
+def _turned(window: Window) -> Iterator[Form]:
     """A transposed convolution of stride 1 is a convolution with its kernel turned around and padding the other way."""
     node, reach = window.node, [(k - 1) * d for k, d in zip(window.kernel, window.dilations, strict=True)]
     pads = [size - pad for size, pad in zip(reach * 2, window.pads, strict=True)]
@@ -90,8 +73,8 @@ def _turned(window: Window) -> Iterator[LegalForm]:
             ),
         ),
     )
-    yield LegalForm(
-        "as convolutions of stride 1", f"at stride 1 it is a {by(*kernel)} Conv, the kernel turned", "exact", edits
+    yield Form(
+        "as convolutions of stride 1", "exact", edits, f"at stride 1 it is a {by(*kernel)} Conv, the kernel turned"
     )
 
 

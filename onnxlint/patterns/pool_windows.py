@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Insert
-from onnxlint.patterns.windows import MAX_PARTS, Bounds, LegalForm, Window, by, subsampled
+from onnxlint.patterns.forms import Form
+from onnxlint.patterns.windows import MAX_PARTS, Bounds, Window, by, subsampled
 
 
-def legal_pools(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def legal_pools(window: Window, most: Bounds) -> Iterator[Form]:
     """What computes the same within the bounds."""
     match window.node.op_type:
         case "MaxPool":
@@ -22,7 +23,7 @@ def legal_pools(window: Window, most: Bounds) -> Iterator[LegalForm]:
             yield from _mean_before(window, most)
 
 
-def _max_of_max(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _max_of_max(window: Window, most: Bounds) -> Iterator[Form]:
     """The maximum over a large window is the maximum over several smaller ones behind each other."""
     size = window.kernel[0]
     if window.kernel != (size, size) or window.dilations != (1, 1) or size <= most.kernel or most.kernel < 2:
@@ -46,17 +47,17 @@ def _max_of_max(window: Window, most: Bounds) -> Iterator[LegalForm]:
     last = (("kernel_shape", [sizes[-1], sizes[-1]]), ("strides", list(window.strides)))
     edits.append(Insert("MaxPool", (value,), window.node.outputs, last))
     told = f"MaxPool of {', '.join(map(by, sizes))} behind each other"
-    yield LegalForm("smaller pools behind each other", told, "exact", tuple(edits))
+    yield Form("smaller pools behind each other", "exact", tuple(edits), told)
 
 
-def _whole(window: Window) -> Iterator[LegalForm]:
+def _whole(window: Window) -> Iterator[Form]:
     """A pool as large as its input."""
     if window.kernel == window.into[2:] and not any(window.pads):
         edits = (window.gone, Insert("GlobalAveragePool", window.node.inputs[:1], window.node.outputs))
-        yield LegalForm("GlobalAveragePool", "GlobalAveragePool: the pool covers its input", "exact", edits)
+        yield Form("GlobalAveragePool", "exact", edits, "GlobalAveragePool: the pool covers its input")
 
 
-def _mean_of_means(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _mean_of_means(window: Window, most: Bounds) -> Iterator[Form]:
     """Windows that do not overlap: the mean of the means of equal parts."""
     size = window.kernel[0]
     if window.kernel != (size, size) or window.strides != window.kernel or any(window.pads) or size <= most.kernel:
@@ -73,10 +74,10 @@ def _mean_of_means(window: Window, most: Bounds) -> Iterator[LegalForm]:
         Insert("AveragePool", (inner,), window.node.outputs, _square(second)),
     )
     told = f"AveragePool of {by(first)}, then of {by(second)}"
-    yield LegalForm("smaller pools behind each other", told, "exact", edits)
+    yield Form("smaller pools behind each other", "exact", edits, told)
 
 
-def _mean_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def _mean_before(window: Window, most: Bounds) -> Iterator[Form]:
     """A global mean behind a pool without overlap."""
     n, c, h, w = window.into
     for size in (2, 3, 4, 5, 6, 7):
@@ -89,7 +90,7 @@ def _mean_before(window: Window, most: Bounds) -> Iterator[LegalForm]:
                 Insert("GlobalAveragePool", (inner,), window.node.outputs),
             )
             told = f"AveragePool of {by(size)} first: {by(h, w)} becomes {by(h // size, w // size)}"
-            yield LegalForm("the global pool in two steps", told, "exact", edits)
+            yield Form("the global pool in two steps", "exact", edits, told)
             return
 
 

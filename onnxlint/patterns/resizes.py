@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from onnxlint.device_operators import Condition
 from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import stored
+from onnxlint.patterns.forms import Form
 from onnxlint.tensor import FLOAT, TensorType
 
 _LARGEST_SCALE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class ResizeForm:
-    """The node in another form."""
-
-    title: str
-    safety: Safety
-    edits: tuple[Edit, ...]
-
-
-def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> Iterator[ResizeForm]:
+def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> Iterator[Form]:
     """What computes the same, then what comes close."""
     before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     if not (before.is_known and after.is_known and before.rank == after.rank == 4) or 0 in before.dims:
@@ -46,7 +37,7 @@ def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> I
     yield from _other_modes(node, mode.decode("utf-8", "replace"), conditions)
 
 
-def _by_products(graph: Graph, node: Node) -> ResizeForm:
+def _by_products(graph: Graph, node: Node) -> Form:
     """Every interpolation of fixed size is linear in each axis: rows times the map times columns."""
     before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
     rows, columns, between = (f"{node.outputs[0]}/{word}" for word in ("rows", "columns", "tall"))
@@ -59,7 +50,7 @@ def _by_products(graph: Graph, node: Node) -> ResizeForm:
         Insert("MatMul", (rows, node.inputs[0]), (between,)),
         Insert("MatMul", (between, columns), (node.outputs[0],)),
     )
-    return ResizeForm("two products by constant interpolation matrices", "exact", edits)
+    return Form("two products by constant interpolation matrices", "exact", edits)
 
 
 def _repeats(node: Node, transform: bytes) -> bool:
@@ -73,7 +64,7 @@ def _repeats(node: Node, transform: bytes) -> bool:
     )
 
 
-def _in_steps(graph: Graph, node: Node, scale: int, known: list[int]) -> Iterator[ResizeForm]:
+def _in_steps(graph: Graph, node: Node, scale: int, known: list[int]) -> Iterator[Form]:
     steps = _factors(scale, known)
     if len(steps) < 2:
         return
@@ -92,7 +83,7 @@ def _in_steps(graph: Graph, node: Node, scale: int, known: list[int]) -> Iterato
         edits.append(Insert("Resize", (value, "", scales), (result,), attributes))
         value = result
     words = " then ".join(map(str, steps))
-    yield ResizeForm(f"nearest by {scale} in steps: by {words}", "exact", tuple(edits))
+    yield Form(f"nearest by {scale} in steps: by {words}", "exact", tuple(edits))
 
 
 def _factors(scale: int, known: list[int]) -> list[int]:
@@ -105,7 +96,7 @@ def _factors(scale: int, known: list[int]) -> list[int]:
     return steps if scale == 1 else []
 
 
-def _transposed(graph: Graph, node: Node, scale: int, kernel: int, safety: Safety, title: str) -> ResizeForm:
+def _transposed(graph: Graph, node: Node, scale: int, kernel: int, safety: Safety, title: str) -> Form:
     known = graph.type_of(node.outputs[0])
     channels, weight = known.dims[1], f"{node.outputs[0]}/kernel"
     attributes = (
@@ -119,10 +110,10 @@ def _transposed(graph: Graph, node: Node, scale: int, kernel: int, safety: Safet
         stored(weight, known.dtype, (channels, 1, kernel, kernel)),
         Insert("ConvTranspose", (node.inputs[0], weight), (node.outputs[0],), attributes),
     )
-    return ResizeForm(title, safety, edits)
+    return Form(title, safety, edits)
 
 
-def _other_modes(node: Node, mode: str, conditions: Sequence[Condition]) -> Iterator[ResizeForm]:
+def _other_modes(node: Node, mode: str, conditions: Sequence[Condition]) -> Iterator[Form]:
     """The same scale in the modes and transforms that the device lists."""
     modes = next((limit.modes for limit in conditions if limit.modes), ["nearest", "linear"])
     transforms = next((limit.coordinates for limit in conditions if limit.coordinates), ["asymmetric", "half_pixel"])
@@ -137,4 +128,4 @@ def _other_modes(node: Node, mode: str, conditions: Sequence[Condition]) -> Iter
             Insert("Resize", (node.inputs[0], "", scales), (node.outputs[0],), attributes),
         )
         title = f"{other} with {transform} coordinates" if same else f"{other} ({transform}) instead of {mode}"
-        yield ResizeForm(title, "lossy", edits)
+        yield Form(title, "lossy", edits)

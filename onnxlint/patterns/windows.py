@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from onnxlint.conditions import kernel_of
 from onnxlint.device_operators import Condition
-from onnxlint.finding import Declare, Edit, Insert, Remove, Safety
+from onnxlint.finding import Declare, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.forms import Form
 from onnxlint.tensor import TensorType
 
 MAX_PARTS = 16
@@ -28,16 +29,6 @@ class Bounds:
     area: int
     channels: int
     filter_elements: int
-
-
-@dataclass(frozen=True, slots=True)
-class LegalForm:
-    """The node in a form within the bounds; `told` says with its numbers what it is."""
-
-    title: str
-    told: str
-    safety: Safety
-    edits: tuple[Edit, ...]
 
 
 def bounds(conditions: Sequence[Condition], *, depthwise: bool) -> Bounds:
@@ -140,7 +131,7 @@ def with_attributes(window: Window, **changed: object) -> tuple[tuple[str, objec
     return tuple((given | changed).items())
 
 
-def subsampled(window: Window, most: Bounds) -> Iterator[LegalForm]:
+def subsampled(window: Window, most: Bounds) -> Iterator[Form]:
     """A stride in two steps: the window at a smaller stride, then every few results."""
     if max(window.strides) <= most.stride or window.strides[0] != window.strides[1]:
         return
@@ -164,7 +155,7 @@ def subsampled(window: Window, most: Bounds) -> Iterator[LegalForm]:
         Insert("MaxPool", (wide,), window.node.outputs, picked),
     )
     told = f"stride {first}, then a 1x1 MaxPool of stride {second}"
-    yield LegalForm("the stride in two steps", told, "exact", edits)
+    yield Form("the stride in two steps", "exact", edits, told)
 
 
 def by(height: int, width: int | None = None) -> str:

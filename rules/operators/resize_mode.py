@@ -28,12 +28,12 @@ from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.no_ops import Known, passed_on
 from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
+from onnxlint.patterns.forms import everywhere
 from onnxlint.patterns.placement import cause
-from onnxlint.patterns.resizes import ResizeForm, resize_forms
+from onnxlint.patterns.resizes import resize_forms
 from onnxlint.rule import Context, Invalid, Rule, Valid
 
 RULE = Rule(code="OPS008", name="resize-mode", severity="error")
-_MAX_ALIKE = 32
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -64,21 +64,8 @@ def _mode(node: Node) -> str:
 def _forms(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     """Each other form in all the places that it fits and that the device runs."""
     conditions = [limit for limit in ctx.device.operators.conditional if limit.op == "Resize"]
-    alike: dict[tuple[object, ...], list[Node]] = {}
-    for node in nodes:
-        given = tuple((name, str(node.attr(name))) for name in sorted(node.attributes))
-        types = (ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0]))
-        alike.setdefault((*types, *given), []).append(node)
-    found: dict[str, list[ResizeForm]] = {}
-    for same in list(alike.values())[:_MAX_ALIKE]:
-        runs = {form.title for form in resize_forms(ctx.graph, same[0], conditions) if ctx.runs(form.edits)}
-        for node in same:
-            for form in resize_forms(ctx.graph, node, conditions):
-                if form.title in runs:
-                    found.setdefault(form.title, []).append(form)
-    for title, forms in found.items():
-        where = f" in {len(forms)} of {len(nodes)} places" if len(forms) < len(nodes) else ""
-        yield Fix(title + where, forms[0].safety, tuple(edit for form in forms for edit in form.edits))
+    for fix, _ in everywhere(ctx.graph, nodes, lambda node: resize_forms(ctx.graph, node, conditions), ctx.runs):
+        yield fix
 
 
 def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:

@@ -40,10 +40,11 @@ from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.focus import focus
+from onnxlint.patterns.forms import by_title, edits_of, together
 from onnxlint.patterns.layout_changes import layout_changes
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import cause, exceeds_rank
-from onnxlint.patterns.rewrites import Rewrite, rewrites
+from onnxlint.patterns.rewrites import rewrites
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.patterns.spelled_norms import is_of_images, leaving_norms
 from onnxlint.rule import Context, Invalid, Rule, Valid
@@ -144,11 +145,10 @@ def _told(device: str, reasons: Counter[str]) -> Iterator[str]:
 
 def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
     """Each rewrite in all the places that it fits, if the device runs it."""
-    found: dict[str, list[Rewrite]] = {}
     sliced = focus(ctx.graph) if nodes[0].op_type == "Slice" else None
-    if sliced is not None and {node.key for node in nodes} >= {node.key for node in sliced.slices}:
-        found[sliced.rewrite.title] = [sliced.rewrite]
     keys = {node.key for node in nodes}
+    if sliced is not None and keys >= {node.key for node in sliced.slices} and ctx.runs(sliced.form.edits):
+        yield together([sliced.form], 1)
     packings = [one for one in packed_heads(ctx.graph) if any(node.key in keys for node in one.nodes)]
     packings = [one for one in packings if not one.has_batch]
     if packings:
@@ -160,18 +160,11 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
         edits = tuple(edit for node, behind in chains.values() for edit in folded(ctx.graph, node, behind))
         if ctx.runs(edits):
             yield Fix(f"{plural(len(chains), 'scale')} folded into the weights before", "exact", edits)
-    for node in nodes:
-        for rewrite in rewrites(ctx.graph, node):
-            found.setdefault(rewrite.title, []).append(rewrite)
-    for title, everywhere in found.items():
-        places, edits = everywhere, tuple(edit for rewrite in everywhere for edit in rewrite.edits)
-        if not ctx.runs(edits) and 1 < len(everywhere) <= _MAX_TRIED:
-            places = [rewrite for rewrite in everywhere if ctx.runs(rewrite.edits)]
-            edits = tuple(edit for rewrite in places for edit in rewrite.edits)
-        if edits and ctx.runs(edits):
-            is_part = len(places) < len(nodes) and (sliced is None or places != [sliced.rewrite])
-            where = f" in {len(places)} of {len(nodes)} places" if is_part else ""
-            yield Fix(title + where, places[0].safety, edits)
+    for forms in by_title(form for node in nodes for form in rewrites(ctx.graph, node)).values():
+        if not ctx.runs(edits_of(forms)) and 1 < len(forms) <= _MAX_TRIED:
+            forms = [form for form in forms if ctx.runs(form.edits)]
+        if forms and ctx.runs(edits_of(forms)):
+            yield together(forms, len(nodes))
 
 
 def _advice(ctx: Context, node: Node) -> str:

@@ -28,10 +28,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.finding import Finding, Fix
 from onnxlint.gains import bearable
 from onnxlint.graph import Node
 from onnxlint.partitions import cost_of_leaving, leaves, severity_of_leaving
+from onnxlint.patterns.forms import by_title, together
 from onnxlint.patterns.layout_changes import LayoutChanges, layout_changes
 from onnxlint.patterns.moves import unmoved
 from onnxlint.patterns.rewrites import rewrites
@@ -90,12 +91,9 @@ def _leaves(ctx: Context, changes: LayoutChanges, what: str) -> str:
 
 def _exact(ctx: Context, leaving: tuple[Node, ...]) -> tuple[Fix, ...]:
     """The transpositions in a form that the device runs, where there is one."""
-    found: dict[str, list[Edit]] = {}
-    for node in leaving:
-        for rewrite in rewrites(ctx.graph, node):
-            found.setdefault(rewrite.title, []).extend(rewrite.edits)
-    fixes = (Fix(title, "exact", tuple(edits)) for title, edits in found.items() if ctx.runs(edits))
-    return bearable(ctx.analysis, fixes)
+    found = by_title(form for node in leaving for form in rewrites(ctx.graph, node))
+    fixes = (together(forms, len(forms)) for forms in found.values())
+    return bearable(ctx.analysis, (fix for fix in fixes if ctx.runs(fix.edits)))
 
 
 _CHURN = """churn (float[1,96,56,56] x) => (float[1,96,56,56] y)

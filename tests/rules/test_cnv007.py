@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from linting import found_in
 
 from onnxlint.patterns.conv_windows import legal_convolutions
+from onnxlint.patterns.forms import Form
 from onnxlint.patterns.pool_windows import legal_pools
-from onnxlint.patterns.windows import Bounds, LegalForm, window_of
+from onnxlint.patterns.windows import Bounds, window_of
 from onnxlint.values import Array
 
 FREE = 1 << 20
@@ -26,7 +27,7 @@ def most(**limits: int) -> Bounds:
     return Bounds(**{name: limits.get(name, FREE) for name in names})
 
 
-def forms(text: str, limits: Bounds) -> dict[str, LegalForm]:
+def forms(text: str, limits: Bounds) -> dict[str, Form]:
     graph = graph_of(text)
     window = window_of(graph, graph.compute_nodes[0])
     assert window is not None

@@ -199,7 +199,7 @@ def test_focus_merges_with_the_first_convolution() -> None:
     )
     sliced = focus(text_graph(FOCUS))
     assert sliced is not None
-    [conv] = [edit for edit in sliced.rewrite.edits if isinstance(edit, Insert)]
+    [conv] = [edit for edit in sliced.form.edits if isinstance(edit, Insert)]
     assert dict(conv.attributes) == {"strides": [2, 2], "pads": [2, 2, 2, 2]}
     assert conv.inputs[0] == "x"
 

@@ -8,7 +8,8 @@ from edited import graph_of, run, same_outputs
 from linting import found, found_in
 
 from onnxlint.device_operators import Condition
-from onnxlint.patterns.resizes import ResizeForm, resize_forms
+from onnxlint.patterns.forms import Form
+from onnxlint.patterns.resizes import resize_forms
 from onnxlint.values import Array
 
 STEPS = [Condition(op="Resize", reason="r", source="s", modes=["nearest"], integer_scales=[2, 3])]
@@ -19,7 +20,7 @@ def resize(attributes: str, scale: float) -> str:
     {{ y = Resize<{attributes}>(x, , s) }}"""
 
 
-def forms(text: str) -> dict[str, ResizeForm]:
+def forms(text: str) -> dict[str, Form]:
     graph = graph_of(text)
     return {form.title: form for form in resize_forms(graph, graph.compute_nodes[0], STEPS)}
 
