@@ -20,20 +20,32 @@ _FIELDS = {
     _KIND.FLOATS: "floats",
     _KIND.INTS: "ints",
     _KIND.STRINGS: "strings",
+    _KIND.TENSORS: "tensors",
+    _KIND.GRAPHS: "graphs",
+    _KIND.SPARSE_TENSOR: "sparse_tensor",
+    _KIND.SPARSE_TENSORS: "sparse_tensors",
+    _KIND.TYPE_PROTO: "tp",
+    _KIND.TYPE_PROTOS: "type_protos",
 }
+_VALUES = frozenset(_FIELDS.values())
+_FIRST_IR_WITH_TYPES = 2
 _LONG = 4096
 """Bytes from which on a digest stands for an attribute."""
 Attributes = Mapping[str, onnx.AttributeProto]
 
 
 class KnownAttributes(dict[str, onnx.AttributeProto]):
-    """Attributes whose Python values are read once: nodes alike share them, and many ask."""
+    """Attributes whose Python values are read once: nodes alike share them, and many ask.
 
-    __slots__ = ("read",)
+    `problems` keeps what is wrong with them as those of an operator.
+    """
+
+    __slots__ = ("problems", "read")
 
     def __init__(self) -> None:
         super().__init__()
         self.read: dict[str, Any] = {}
+        self.problems: dict[object, str | None] = {}
 
 
 def attribute(attributes: Attributes, name: str, default: Any = None) -> Any:
@@ -70,9 +82,13 @@ _ALLOWED: Mapping[type, tuple[type, ...]] = {
 
 
 class SharedAttributes:
-    """Nodes' attributes by name; nodes of equal ones, numbers and strings alone, share what `of` returns."""
+    """Nodes' attributes by name; nodes of equal ones, numbers and strings alone, share what `of` returns.
 
-    def __init__(self) -> None:
+    Files of IR versions before 2 leave their types out.
+    """
+
+    def __init__(self, ir_version: int = 0) -> None:
+        self._are_typed = ir_version >= _FIRST_IR_WITH_TYPES
         self._known: dict[tuple[bytes, ...], Mapping[str, onnx.AttributeProto]] = {}
 
     def of(
@@ -80,51 +96,63 @@ class SharedAttributes:
     ) -> Mapping[str, onnx.AttributeProto]:
         """The attributes of one node; `references` are the actual ones of the function that it stands in."""
         if any(proto.type not in _PLAIN for proto in protos):
-            return _attributes(protos, references)
+            return self._read(protos, references)
         mark = tuple([mark_of(proto) for proto in protos])
         found = self._known.get(mark) if references is None else None
         if found is None:
-            found = _attributes(protos, references)
+            found = self._read(protos, references)
             if references is None:
                 self._known[mark] = found
         return found
 
+    def _read(
+        self, protos: Iterable[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
+    ) -> dict[str, onnx.AttributeProto]:
+        attributes = KnownAttributes()
+        for proto in protos:
+            actual = (references or {}).get(text(proto.ref_attr_name)) if proto.ref_attr_name else proto
+            if actual is not None:
+                attributes[text(proto.name)] = actual if self._are_typed else typed(actual)
+        return attributes
 
-def given_twice(protos: Sequence[onnx.AttributeProto]) -> str | None:
-    """What is wrong with a node that has an attribute twice: readers differ in which of them counts."""
+
+def left_out(protos: Sequence[onnx.AttributeProto], *, in_function: bool) -> str | None:
+    """What is wrong with a node of fewer attributes than it states, None for references that a call leaves open.
+
+    Where it has one twice, readers differ in which of them counts.
+    """
     seen: set[str] = set()
-    for name in (text(proto.name) for proto in protos):
+    for proto in protos:
+        name = text(proto.name)
         if name in seen:
             return f"has its attribute {printable(name)!r} twice"
+        if proto.ref_attr_name and not in_function:
+            return f"has as its attribute {printable(name)!r} that of a function, in which it does not stand"
         seen.add(name)
     return None
 
 
-def _attributes(
-    protos: Iterable[onnx.AttributeProto], references: Mapping[str, onnx.AttributeProto] | None
-) -> dict[str, onnx.AttributeProto]:
-    attributes = KnownAttributes()
-    for proto in protos:
-        if proto.ref_attr_name:
-            actual = (references or {}).get(text(proto.ref_attr_name))
-            if actual is not None:
-                attributes[text(proto.name)] = typed(actual)
-        else:
-            attributes[text(proto.name)] = typed(proto)
-    return attributes
-
-
 def typed(proto: onnx.AttributeProto) -> onnx.AttributeProto:
-    """The attribute with its type stated: files of IR versions before 2 leave it out."""
+    """The attribute with its type stated."""
     if proto.type:
         return proto
+    held = _held(proto)
     for kind, field in _FIELDS.items():
-        if proto.HasField(field) if len(field) == 1 else getattr(proto, field):
+        if field in held:
             copy = onnx.AttributeProto()
             copy.CopyFrom(proto)
             copy.type = kind
             return copy
     return proto
+
+
+def is_mixed(proto: onnx.AttributeProto) -> bool:
+    """It holds a value of another type than it states, which readers differ in."""
+    return not _held(proto) <= {_FIELDS.get(proto.type)}
+
+
+def _held(proto: onnx.AttributeProto) -> set[str]:
+    return {field.name for field, _ in proto.ListFields()} & _VALUES
 
 
 def mark_of(proto: onnx.AttributeProto) -> bytes:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import msgspec
 import onnx
 
-from onnxlint.attributes import SharedAttributes, given_twice
+from onnxlint.attributes import SharedAttributes, left_out
 from onnxlint.load import MAX_NODES, LoadError
 from onnxlint.resolved import GraphDef, NodeDef, domain_of, in_order, opsets
+from onnxlint.signatures import bodies_problem, call_problem, function_problems, graph_problems, input_problems
 from onnxlint.text import printable, text
 from onnxlint.validity import INVALID, node_problem
 
@@ -30,7 +31,8 @@ _NO_BODIES: Mapping[str, GraphDef] = {}
 def read_graph(proto: onnx.ModelProto) -> GraphDef:
     """Resolve the model's main graph; raises LoadError for cycles, values written twice and runaway functions."""
     functions = {(domain_of(f.domain), text(f.name), text(f.overload)): f for f in proto.functions}
-    reader = _Reader(functions)
+    reader = _Reader(functions, proto.ir_version)
+    reader.invalid += [*function_problems(proto.functions), *input_problems(proto.graph)]
     graph = reader.graph(proto.graph, "", None, opsets(proto.opset_import) or {"": 1})
     graph.problems = [*_problems(graph), *reader.problems()]
     graph.has_invalid = bool(reader.invalid)
@@ -64,10 +66,10 @@ class _Names(dict[str, str]):
 class _Reader:
     """Walks bodies and function calls, at most MAX_DEPTH inside each other."""
 
-    def __init__(self, functions: Mapping[tuple[str, str, str], onnx.FunctionProto]) -> None:
+    def __init__(self, functions: Mapping[tuple[str, str, str], onnx.FunctionProto], ir_version: int) -> None:
         self.functions = functions
         self.count = self.inlined = self.depth = self.calls = self.characters = 0
-        self.attributes = SharedAttributes()
+        self.attributes = SharedAttributes(ir_version)
         self.unversioned: dict[str, int] = {}
         self.invalid: list[str] = []
 
@@ -99,6 +101,7 @@ class _Reader:
         references: Mapping[str, onnx.AttributeProto] | None = None,
     ) -> GraphDef:
         graph = GraphDef(path)
+        self.invalid += graph_problems(proto)
         graph.initializers = {path + text(tensor.name): tensor for tensor in proto.initializer}
         graph.sparse = {path + text(tensor.values.name): tensor for tensor in proto.sparse_initializer}
         names = {name[len(path) :]: name for name in (*graph.initializers, *graph.sparse)}
@@ -151,22 +154,28 @@ class _Reader:
         if self.functions:
             function = self.functions.get((domain, op_type, text(proto.overload)))
             if function is not None:
+                problem = call_problem(function, proto.input, proto.output)
+                if problem is not None:
+                    self.invalid.append(
+                        f"the node {printable(key)!r} is no valid call of {printable(op_type)}: it {problem}"
+                    )
+                self._version(domain, scope)
                 with self.deeper(op_type):
                     return self.call(function, key, inputs, outputs, attributes, written)
         for name in filter(None, outputs):
             if name in written:
                 raise LoadError(f"is no valid graph: the value {printable(name)!r} is written twice")
             written.add(name)
-        version = scope.versions.get(domain, 0)
-        if not version:
-            self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
+        version = self._version(domain, scope)
+        bodies = self.bodies(op_type, key, attributes, scope) if attributes else _NO_BODIES
         problem = node_problem(op_type, domain, version, inputs, outputs, attributes)
-        if len(attributes) < len(proto.attribute):  # which of two would count, each reader decides on its own
-            problem = problem or given_twice(proto.attribute)
+        if len(attributes) < len(proto.attribute):
+            problem = problem or left_out(proto.attribute, in_function=scope.references is not None)
+        if bodies and not domain:
+            problem = problem or bodies_problem(op_type, version, inputs, proto.output, attributes, bodies)
         if problem is not None:
             self.invalid.append(f"the node {printable(key)!r} is no valid {printable(op_type)}: it {problem}")
             op_type += INVALID
-        bodies = self.bodies(op_type, key, attributes, scope) if attributes else _NO_BODIES
         return [NodeDef(op_type, domain, version, text(proto.name), key, inputs, outputs, attributes, bodies)]
 
     def bodies(
@@ -180,6 +189,13 @@ class _Reader:
                     inner = f"{key}/{name}/"
                     found[name] = self.graph(attribute.g, inner, scope.names, scope.versions, scope.references)
         return found or _NO_BODIES
+
+    def _version(self, domain: str, scope: _Scope) -> int:
+        """The version of the domain's operators that counts there; 0, which is told of, where none is imported."""
+        version = scope.versions.get(domain, 0)
+        if not version:
+            self.unversioned[domain] = self.unversioned.get(domain, 0) + 1
+        return version
 
     def _count(self) -> None:
         self.count += 1

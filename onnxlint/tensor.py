@@ -84,6 +84,11 @@ def dtype_name(dtype: int) -> str:
     return _DTYPES.get(dtype, ("unknown", 0))[0]
 
 
+def is_element_type(dtype: int) -> bool:
+    """ONNX has an element type of this number."""
+    return dtype in _DTYPES
+
+
 def dtype_bits(dtype: int) -> int:
     """Bits of one element as stored; 0 for strings and unknown types."""
     return _DTYPES.get(dtype, ("unknown", 0))[1]

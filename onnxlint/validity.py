@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 from onnx import AttributeProto
 
-from onnxlint.attributes import attribute
+from onnxlint.attributes import Attributes, KnownAttributes, attribute, is_mixed
 from onnxlint.tensor import TensorType, dtype_name
 from onnxlint.text import printable
 
@@ -31,6 +31,9 @@ _EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
 _EQUATION = re.compile(rb"[A-Za-z,.> -]{0,1000}")
 _REQUIRED_INPUT = onnx.defs.OpSchema.FormalParameterOption.Single
 _VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
+_INTERNAL = "__"
+"""Attributes that begin so are a tool's own: onnx's checker and ONNX Runtime pass them by."""
+_NEWEST = {domain: newest for domain, (_, newest) in onnx.defs.C.schema_version_map().items()}
 _TYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items() if number}
 
 
@@ -46,19 +49,23 @@ def schema_of(op_type: str, domain: str, version: int) -> onnx.defs.OpSchema | N
 @lru_cache(maxsize=4096)
 def _facts(op_type: str, domain: str, version: int) -> _Facts | None:
     schema = schema_of(op_type, domain, version)
-    return None if schema is None else _Facts(schema)
+    return None if schema is None else _Facts(schema, version)
 
 
 class _Facts:
-    """A schema's bounds, read once: every attribute access on it converts the whole list anew."""
+    """A schema's bounds, read once: every attribute access on it converts the whole list anew.
 
-    def __init__(self, schema: onnx.defs.OpSchema) -> None:
+    A version that is not `is_current` is newer than the schema: it may have attributes that this one does not know.
+    """
+
+    def __init__(self, schema: onnx.defs.OpSchema, version: int) -> None:
         self.inputs = (schema.min_input, schema.max_input)
         self.outputs = (schema.min_output, schema.max_output)
         self.operands = list(schema.inputs)
         self.required_inputs = [(at, i.name) for at, i in enumerate(self.operands) if i.option == _REQUIRED_INPUT]
         self.required = [name for name, found in schema.attributes.items() if found.required]
         self.types = {name: _type_number(found) for name, found in schema.attributes.items()}
+        self.is_current = version <= _NEWEST.get(schema.domain, 0)
 
 
 def _type_number(found: onnx.defs.OpSchema.Attribute) -> int:
@@ -72,7 +79,7 @@ def node_problem(
     version: int,
     inputs: Sequence[str],
     outputs: Sequence[str],
-    attributes: Mapping[str, AttributeProto],
+    attributes: Attributes,
 ) -> str | None:
     """How the node contradicts its operator's schema; None where it does not, or where there is no schema."""
     facts = _facts(op_type, domain, version)
@@ -85,13 +92,11 @@ def node_problem(
         for at, name in facts.required_inputs:
             if not inputs[at]:
                 return f"lacks its input {name!r}"
-    for name in facts.required:
-        if name not in attributes:
-            return f"lacks its attribute {name!r}"
-    for name, proto in attributes.items():
-        problem = _attribute_problem(name, proto, facts.types.get(name))
-        if problem is not None:
-            return problem
+    known = attributes.problems if isinstance(attributes, KnownAttributes) else {}
+    if facts not in known:
+        known[facts] = _attributes_problem(attributes, facts)
+    if known[facts] is not None:
+        return known[facts]
     return _own_problem(op_type, inputs, outputs, attributes) if domain == "" else None
 
 
@@ -104,10 +109,25 @@ def _ends_problem(what: str, names: Sequence[str], bounds: tuple[int, int]) -> s
     return None if bounds[0] <= count <= bounds[1] else f"has {count} {what}"
 
 
-def _attribute_problem(name: str, proto: AttributeProto, expected: int | None) -> str | None:
-    if expected is None:
-        return None
-    if proto.type != expected:
+def _attributes_problem(attributes: Attributes, facts: _Facts) -> str | None:
+    for name in facts.required:
+        if name not in attributes:
+            return f"lacks its attribute {name!r}"
+    for name, proto in attributes.items():
+        expected = facts.types.get(name)
+        if expected is not None:
+            problem = _attribute_problem(name, proto, expected)
+        elif facts.is_current and not name.startswith(_INTERNAL):
+            problem = f"has an attribute {printable(name, 60)!r}, which it does not take"
+        else:
+            problem = None
+        if problem is not None:
+            return problem
+    return None
+
+
+def _attribute_problem(name: str, proto: AttributeProto, expected: int) -> str | None:
+    if proto.type != expected or is_mixed(proto):
         return f"has an attribute {name!r} of the wrong type"
     if proto.type not in (AttributeProto.INT, AttributeProto.INTS):
         return None

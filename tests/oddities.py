@@ -116,7 +116,7 @@ ODDITIES: dict[str, tuple[int, Callable[[], onnx.ModelProto | bytes]]] = {
     "no node, the input is the output": (CLEAN, lambda: model_of([], {"x": [1, 3]}, {"x": [1, 3]})),
     "no node, an output from nowhere": (INCOMPLETE, lambda: model_of([], {"x": [1, 3]}, {"z": [1, 3]})),
     "an output twice": (CLEAN, lambda: changed(relu(), lambda m: m.graph.output.append(m.graph.output[0]))),
-    "an input twice": (CLEAN, lambda: changed(relu(), lambda m: m.graph.input.append(m.graph.input[0]))),
+    "an input twice": (INCOMPLETE, lambda: changed(relu(), lambda m: m.graph.input.append(m.graph.input[0]))),
     "a node without operator": (INCOMPLETE, lambda: one("")),
     "an unknown operator": (INCOMPLETE, lambda: one("Foo")),
     "no default operator set": (INCOMPLETE, lambda: changed(relu(), without_default_opset)),

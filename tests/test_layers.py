@@ -20,6 +20,7 @@ FLOORS = (
     {"device_attainable", "device_tables"},
     {"device", "finding", "load", "values"},
     {"resolved", "validity"},
+    {"signatures"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},
     {"conditions", "edited_graph", "no_ops", "places", "quantization"}

@@ -28,6 +28,8 @@ def problem(op: str, inputs: str = "x", outputs: str = "y", version: int = 17, *
         (problem("Conv", "x w", group=1.5), "'group' of the wrong type"),
         (problem("Conv", "x w", group=2**40), f"has group = {2**40}"),
         (problem("MaxPool", kernel_shape=[2, 2], strides=[0, 0]), "has strides = 0"),
+        (problem("Relu", foo=1), "has an attribute 'foo', which it does not take"),
+        (problem("Conv", "x w", Group=1), "has an attribute 'Group', which"),
         (problem("Concat", "x x", axis=99), "has axis = 99"),
         (problem("Transpose", perm=[9, 9, -3]), "has perm = "),
         (problem("Split", "x", "a b c", 18, num_outputs=2), "splits into 2 but has 3 outputs"),
@@ -41,9 +43,29 @@ def test_contradictions(found: str | None, words: str) -> None:
     assert words in found
 
 
+def test_a_value_of_another_type_than_is_stated() -> None:
+    for proto in (
+        onnx.AttributeProto(name="axis", type=2, i=1, f=2.0),
+        onnx.AttributeProto(name="axis", type=2, f=1.0),
+        onnx.AttributeProto(name="axis", i=1),
+    ):
+        assert node_problem("Softmax", "", 13, ("x",), ("y",), {"axis": proto}) is not None
+    assert node_problem("Softmax", "", 13, ("x",), ("y",), {"axis": onnx.AttributeProto(name="axis", type=2)}) is None
+
+
+def test_types_of_attributes_are_left_out_by_old_files_alone() -> None:
+    model = modelfiles.model_of([helper.make_node("Softmax", ["x"], ["y"])], {"x": [1, 3]}, {"y": [1, 3]})
+    model.graph.node[0].attribute.add(name="axis", i=1)
+    assert "of the wrong type" in lint_model(model, "t4").incomplete[0]
+    model.ir_version = 1
+    assert lint_model(model, "t4").incomplete == ()
+
+
 def test_what_is_valid_or_unknown_has_no_problem() -> None:
     assert problem("Relu") is None
     assert problem("Foo", "a b c", whatever=1) is None
+    assert problem("Relu", __foo=1) is None, "a tool's own: onnx's checker and ONNX Runtime pass them by"
+    assert problem("Relu", version=9999, foo=1) is None, "operators of that version may take more"
     assert node_problem("Clip", "", 13, ("x", "", ""), ("y",), {}) is None
     assert node_problem("BatchNormalization", "", 15, tuple("abcde"), ("y", "", ""), {}) is None
     assert problem("Einsum", "x x", equation=" i j , jk -> ik ") is None
