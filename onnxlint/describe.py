@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onnxlint.analysis import Analysis, Target
+from onnxlint.analysis import Analysis
 from onnxlint.binding import Bound
 from onnxlint.cost import Cost
 from onnxlint.graph import Graph
 from onnxlint.kernels import MULTIPLIERS
 from onnxlint.memory import peak_activation_bytes
 from onnxlint.report import DeviceInfo, Layer, ModelInfo, ReportedFinding, Totals, ValueInfo, Verdict
+from onnxlint.target import Target
 from onnxlint.tensor import TensorType, dtype_name
 from onnxlint.unused import NOTHING, Unused
 from onnxlint.weights import NO_WEIGHTS, WeightValues

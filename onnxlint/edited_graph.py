@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,10 +51,9 @@ class EditedGraph(Graph):
     def touched(self) -> frozenset[str]:
         """The keys of the nodes that `base` does not have, has besides, or has with values of another kind."""
         keys = {node.key for node in (*self.gone, *self.new)}
-        for name in self.recast:
-            keys.update([node.key for node in self.around(name)])
-            if name in self._reread:
-                keys.update([node.key for node in self.base.consumers(name)])
+        keys |= self.around(self.recast)
+        for name in self.recast & self._reread:
+            keys.update([node.key for node in self.base.consumers(name)])
         return frozenset(keys)
 
     @property
@@ -85,63 +84,72 @@ class EditedGraph(Graph):
         """The value is read by the nodes that read it in `base`, and is an output if it was one there."""
         return name not in self._reread and (name in self.is_output) == (name in self.base.is_output)
 
-    def touching(self, name: str) -> Iterator[Node]:
-        """What writes the value and what reads it, here or in `base`."""
-        yield from self.around(name)
-        writer = self.base.producer(name)
-        if writer is not None:
-            yield writer
-        if name in self._reread:
-            yield from self.base.consumers(name)
+    def touching(self, names: Collection[str]) -> set[str]:
+        """The keys of what writes the values and what reads them, here or in `base`."""
+        keys = self.around(names)
+        for name in names:
+            writer = self.base.producer(name)
+            if writer is not None:
+                keys.add(writer.key)
+            if name in self._reread:
+                keys.update([node.key for node in self.base.consumers(name)])
+        return keys
 
-    def around(self, name: str) -> Iterator[Node]:
-        """What writes the value and what reads it."""
-        writer = self.producer(name)
-        if writer is not None:
-            yield writer
-        yield from self.consumers(name)
+    def around(self, names: Iterable[str]) -> set[str]:
+        """The keys of what writes the values and what reads them."""
+        keys: set[str] = set()
+        producers, consumers = self._producers.get, self._consumers.get
+        for name in names:
+            writer, readers = producers(name), consumers(name)
+            if writer is not None:
+                keys.add(writer.key)
+            if readers is not None:
+                keys.update([node.key for node in readers])
+        return keys
 
     @cached_property
-    def _root(self) -> Graph:
-        """The graph before all edits: what the overlays below do not have is as there."""
-        return self.base._root if isinstance(self.base, EditedGraph) else self.base
-
-    @cached_property
-    def _writer(self) -> dict[str, Node | None]:
-        writer = dict(self.base._writer) if isinstance(self.base, EditedGraph) else {}
+    def _producers(self) -> dict[str, Node]:
+        if self.has_same_nodes:
+            return self.base._producers
+        producers = self.base._producers.copy()
         for node in self.gone:
-            writer |= dict.fromkeys(node.outputs)
-        return writer | {name: node for node in self.new for name in node.outputs if name}
-
-    def producer(self, name: str) -> Node | None:
-        """The node that writes the value, None for inputs, weights and values from outside."""
-        return self._writer[name] if name in self._writer else self._root.producer(name)
+            for name in node.outputs:
+                producers.pop(name, None)
+        producers.update([(name, node) for node in self.new for name in node.outputs if name])
+        return producers
 
     @cached_property
     def _by_key(self) -> dict[str, Node | None]:
         nodes = dict(self.base._by_key) if isinstance(self.base, EditedGraph) else {}
-        return nodes | {node.key: None for node in self.gone} | {node.key: node for node in self.new}
+        nodes |= {node.key: None for node in self.gone}
+        return nodes | {node.key: node for node in self.new}
+
+    @cached_property
+    def _root(self) -> Graph:
+        """The graph before all edits: the nodes that `_by_key` does not have are as there."""
+        return self.base._root if isinstance(self.base, EditedGraph) else self.base
 
     def get(self, key: str) -> Node | None:
         """The node of that key, or None."""
         return self._by_key[key] if key in self._by_key else self._root.get(key)
 
     @cached_property
-    def _readers_of(self) -> dict[str, list[Node]]:
-        readers = dict(self.base._readers_of) if isinstance(self.base, EditedGraph) else {}
+    def _consumers(self) -> dict[str, list[Node]]:
+        before = self.base._consumers
+        if self.has_same_nodes:
+            return before
         more: dict[str, list[Node]] = {}
         for node in self.new:
             for name in node.reads:
                 more.setdefault(name, []).append(node)
-        gone = frozenset(self.gone)
+        consumers, position, gone = before.copy(), self.position, frozenset(self.gone)
         for name in self.reread:
-            found = [node for node in self.base.consumers(name) if node not in gone] + more.get(name, [])
-            readers[name] = sorted(found, key=lambda node: self.position[node.key]) if len(found) > 1 else found
-        return readers
-
-    def consumers(self, name: str) -> list[Node]:
-        """The nodes that read the value, each once, in execution order."""
-        return self._readers_of[name] if name in self._readers_of else self._root.consumers(name)
+            found = [node for node in before.get(name, ()) if node not in gone]
+            found += more.get(name, ())
+            if len(found) > 1:
+                found.sort(key=lambda node: position[node.key])
+            consumers[name] = found
+        return consumers
 
     @cached_property
     def writers(self) -> dict[str, list[str]]:
@@ -153,10 +161,15 @@ class EditedGraph(Graph):
             for name in node.outputs:
                 changed.update([reader.key for reader in self.consumers(name)])
 
-        writers = {node.key: before.get(node.key, []) for node in self.compute_nodes}
-        for key in changed.intersection(writers):
-            found = [self.producer(name) for name in self.node(key).inputs if name]
-            writers[key] = [writer.key for writer in found if writer is not None and writer.role == "compute"]
+        writers: dict[str, list[str]] = {}
+        producers = self._producers.get
+        for node in self.compute_nodes:
+            key = node.key
+            if key in changed:
+                found = [producers(name) for name in node.inputs if name]
+                writers[key] = [writer.key for writer in found if writer is not None and writer.role == "compute"]
+            else:
+                writers[key] = before[key]
         return writers
 
     @cached_property
@@ -167,20 +180,17 @@ class EditedGraph(Graph):
     @cached_property
     def _constants_lost_and_found(self) -> tuple[set[str], set[str]]:
         """The values that are constant in `base` alone, and those that are so here alone."""
-        before = self.base.is_constant
+        before = self.base._constants
         lost = {name for node in self.gone if node.role != "compute" for name in node.outputs}
         found = {name for node in self.new if node.role != "compute" for name in node.outputs}
         if self.weights is not self.base.weights:
             found |= self.weights - self.base.weights
-        return lost - found - self.weights, {name for name in found if not before(name)}
+        return lost - found - self.weights, found - before
 
     @cached_property
-    def _is_constant(self) -> dict[str, bool]:
+    def _constants(self) -> frozenset[str]:
         lost, found = self._constants_lost_and_found
-        before = self.base._is_constant if isinstance(self.base, EditedGraph) else {}
-        return before | dict.fromkeys(lost, False) | dict.fromkeys(found, True)
-
-    def is_constant(self, name: str) -> bool:
-        """The value does not depend on the inputs' data."""
-        found = self._is_constant.get(name)
-        return name in self._root._constants if found is None else found
+        before = self.base._constants
+        if lost:
+            before -= lost
+        return before | found if found else before

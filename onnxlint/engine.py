@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx
 
 from onnxlint import __version__, describe
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.binding import bind
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device
@@ -23,6 +23,7 @@ from onnxlint.rule import Context, LoadedRule
 from onnxlint.scope import read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
+from onnxlint.target import target_for
 from onnxlint.unused import find_unused
 from onnxlint.weights import WeightValues, weight_values
 

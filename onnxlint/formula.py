@@ -14,7 +14,7 @@ from fractions import Fraction
 import msgspec
 import onnx
 
-from onnxlint.analysis import Analysis, Target, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.binding import ASSUMED_CHANNELS, Bindings, Bound, bind, free_dims
 from onnxlint.cost import Cost
 from onnxlint.device import Device
@@ -25,6 +25,7 @@ from onnxlint.resolved import GraphDef
 from onnxlint.scope import read_graph
 from onnxlint.settings import Settings
 from onnxlint.shapes import infer
+from onnxlint.target import Target, target_for
 from onnxlint.tensor import TensorType
 
 MAX_DEGREE = 3

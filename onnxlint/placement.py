@@ -87,7 +87,8 @@ def _supported(
     support = dict(before.support)
     for key in graph.touched.difference(anew):
         support.pop(key, None)
-    return support | anew, before.unsupported.difference(graph.touched).union(_not_run(anew))
+    support.update(anew)
+    return support, before.unsupported.difference(graph.touched).union(_not_run(anew))
 
 
 def _not_run(support: Mapping[str, Support]) -> frozenset[str]:
@@ -104,14 +105,26 @@ def _behind_first(graph: Graph, on_host: set[str]) -> set[str]:
 def _levels(graph: Graph, on_host: set[str]) -> dict[str, int]:
     level: dict[str, int] = {}
     for key, before in graph.writers.items():
-        here = key in on_host
-        most = 1 if here and not before else 0
-        for other in before:
-            one = level[other] + ((other in on_host) != here)
-            if one > most:
-                most = one
+        if key in on_host:
+            most = 0 if before else 1
+            for other in before:
+                one = level[other] + (other not in on_host)
+                if one > most:
+                    most = one
+        else:
+            most = 0
+            for other in before:
+                one = level[other] + (other in on_host)
+                if one > most:
+                    most = one
         level[key] = most
     return level
+
+
+def _takers(graph: Graph, node: Node) -> list[str]:
+    """The keys of the nodes that take in what the node writes, without those that read it in a body alone."""
+    readers = [(name, reader) for name in node.outputs if name for reader in graph.readers(name)]
+    return [reader.key for name, reader in readers if not reader.bodies or name in reader.inputs]
 
 
 def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]) -> set[str]:
@@ -120,10 +133,6 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
     """
     inputs, writers = frozenset(graph.inputs), graph.writers
-    readers: dict[str, list[str]] = {}
-    for key, before in writers.items():
-        for other in before:
-            readers.setdefault(other, []).append(key)
     seen: set[str] = set()
     light: set[str] = set()
     for fed in [key for key, before in writers.items() if key not in on_host and not on_host.isdisjoint(before)]:
@@ -136,7 +145,7 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
             ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
             if ends or node.bodies or node.op_type in WORTH_LEAVING:
                 break
-            behind = readers.get(key, ())
+            behind = _takers(graph, node)
             is_read = is_read or not on_host.isdisjoint(behind)
             near = [other for other in (*behind, *writers[key]) if level[other] == own and other not in on_host]
             if not seen.isdisjoint(near):

@@ -59,8 +59,13 @@ class Places:
 
     def writer(self, name: str) -> int:
         """The place of the node that writes the value, -1 if none does."""
-        node = self.before.producer(name)
-        return self.of(self.written.get(name, node.key if node is not None else ""))
+        key = self.written.get(name)
+        if key is None:
+            node = self.before.producer(name)
+            if node is None:
+                return -1
+            key = node.key
+        return self.of(key)
 
     def readers(self, name: str) -> list[int]:
         """The places of the nodes that read the value, or did so."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from onnxlint.edited_graph import EditedGraph
-from onnxlint.graph import Node
 from onnxlint.grouping import Grouping
 from onnxlint.groups import Rules
 from onnxlint.kernels import Kernel
@@ -41,43 +40,56 @@ class Regrouping(Grouping):
             return
         self.looked_ahead = dict(before.looked_ahead)
         self.residuals = dict(before.residuals)
-        self.suspect(node.key for node in self.edited_nodes())
+        self.suspect(self.edited_nodes())
         self.suspect(self.moved_between_machines())
-        first, suspects = before.first, self.suspects
+        first, suspects, taken = before.first, self.suspects, self.taken
         for node in self.graph.compute_nodes:
-            if node.key in self.taken:
+            key = node.key
+            if key in taken:
                 continue
-            source = first.get(node.key, -1)
-            if source >= 0 and node.key not in suspects:
+            source = first.get(key, -1)
+            if source >= 0 and key not in suspects:
                 self.take_over(source)
             else:
-                self.looked_ahead.pop(node.key, None)
-                self.residuals.pop(node.key, None)
+                self.looked_ahead.pop(key, None)
+                self.residuals.pop(key, None)
                 kernel = self.kernel_from(node)
                 self.found_again.append(kernel)
-                self.add(kernel, [node.key for node in kernel.nodes], self.unchanged(kernel))
-                self.compare(kernel, self.keys[-1])
+                self.take_again(kernel, source)
 
     def take_over(self, source: int) -> None:
         """Take the kernel of that index as it was."""
-        kernel = self.before.kernels[source]
-        self.add(kernel, self.before.keys[source], source)
-        self.added.update(self.residuals.get(kernel.main.key, ()))
-        blocks, others = self.blocks, self.before.blocks
+        before = self.before
+        kernel, keys = before.kernels[source], before.keys[source]
+        self.kernels.append(kernel)
+        self.keys.append(keys)
+        self.sources.append(source)
+        self.taken.update(keys)
+        if self.residuals:
+            self.added.update(self.residuals.get(keys[0], ()))
+        blocks, others = self.blocks, before.blocks
         if blocks is not None and others is not None:
-            blocks.values.update(name for name in kernel.nodes[-1].outputs if name in others.values)
+            blocks.values.update([name for name in kernel.nodes[-1].outputs if name in others.values])
 
-    def edited_nodes(self) -> Iterator[Node]:
-        """The nodes that write or read a value of which anything is new."""
+    def take_again(self, kernel: Kernel, source: int) -> None:
+        """Add a kernel found again, which began with the node of the one of that index if any did."""
+        keys = [node.key for node in kernel.nodes]
+        has_same_keys = source >= 0 and keys == self.before.keys[source]
+        self.add(kernel, keys, source if has_same_keys and self.is_unchanged_kernel(kernel, source) else -1)
+        if not (has_same_keys and self.tells_the_same(kernel, source)):
+            self.suspect_behind(kernel, keys, source)
+
+    def edited_nodes(self) -> set[str]:
+        """The keys of the nodes that write or read a value of which anything is new."""
         graph, base = self.edited, self.edited.base
-        names = {name for node in (*graph.gone, *graph.new, *graph.moved) for name in node.outputs}
+        nodes = (*graph.gone, *graph.new, *graph.moved)
+        names = set(chain.from_iterable([node.outputs for node in nodes]))
         names |= graph.recast | (graph.is_output ^ base.is_output)
         # who else reads an input or a constant is nothing to a kernel
-        names.update(name for name in graph.reread if graph.producer(name) or base.producer(name))
-        yield from graph.gone
-        yield from graph.new
-        for name in names:
-            yield from graph.touching(name)
+        names.update([name for name in graph.reread if graph.producer(name) or base.producer(name)])
+        keys = graph.touching(names)
+        keys.update([node.key for node in graph.gone], [node.key for node in graph.new])
+        return keys
 
     def moved_between_machines(self) -> Iterator[str]:
         """The nodes that run on the other machine now, or whose partition moved away from that of what they read."""
@@ -107,47 +119,42 @@ class Regrouping(Grouping):
 
     def suspect(self, keys: Iterable[str]) -> None:
         """The kernels that have these nodes, or looked at them, are found again."""
-        watchers = self.before.watchers
+        watchers, looked_up, suspects = self.before.watchers, self.looked_up, self.suspects
         for key in keys:
-            if key not in self.looked_up:  # a join of many has as many watchers, and is touched as often
-                self.looked_up.add(key)
-                self.suspects.update(watchers.get(key, ()))
+            if key not in looked_up:  # a join of many has as many watchers, and is touched as often
+                looked_up.add(key)
+                found = watchers.get(key)
+                if found is not None:
+                    suspects.update(found)
 
-    def compare(self, kernel: Kernel, keys: list[str]) -> None:
-        """Let those behind the kernel be found again if it is another than before, or leaves its values otherwise."""
+    def suspect_behind(self, kernel: Kernel, keys: list[str], source: int) -> None:
+        """Let those behind the kernel be found again, and behind those that had its nodes."""
         before = self.before
         others = {watcher for key in keys if (watcher := before.kernel_of.get(key)) is not None}
-        others.update(index for index in (before.first.get(kernel.main.key),) if index is not None)
-        if len(others) == 1 and self.is_as_before(kernel, keys, next(iter(others))):
-            return
-        nodes = [*kernel.nodes, *chain.from_iterable(before.kernels[index].nodes for index in others)]
-        named = {*self.residuals.get(kernel.main.key, ()), *before.residuals.get(kernel.main.key, ())}
-        names = named.union(*(node.outputs for node in nodes))
-        self.suspect(chain(keys, *(before.keys[index] for index in others)))
-        self.suspect(node.key for name in names for node in self.edited.around(name))
+        if source >= 0:
+            others.add(source)
+        nodes = [*kernel.nodes, *chain.from_iterable([before.kernels[index].nodes for index in others])]
+        names = {*self.residuals.get(keys[0], ()), *before.residuals.get(keys[0], ())}
+        names.update(chain.from_iterable([node.outputs for node in nodes]))
+        self.suspect(chain(keys, *[before.keys[index] for index in others], self.edited.around(names)))
 
-    def unchanged(self, kernel: Kernel) -> int:
-        """The index that the kernel had if it has the nodes it had, and they read and leave what they did; else -1."""
-        graph, source = self.edited, self.before.first.get(kernel.main.key, -1)
-        if source < 0:
-            return -1
-        other = self.before.kernels[source]
-        same = (
+    def is_unchanged_kernel(self, kernel: Kernel, source: int) -> bool:
+        """It has the nodes of the one of that index, and they read and leave what they did."""
+        graph, other = self.edited, self.before.kernels[source]
+        return (
             kernel.nodes == other.nodes
             and (kernel.group, kernel.on_host, kernel.is_free) == (other.group, other.on_host, other.is_free)
-            and all(node.key not in graph.touched for node in kernel.nodes)
+            and graph.touched.isdisjoint(self.before.keys[source])
             and all(graph.is_left_alone(name) for node in kernel.nodes for name in node.outputs)
         )
-        return source if same else -1
 
-    def is_as_before(self, kernel: Kernel, keys: list[str], source: int) -> bool:
-        """It has nodes of the same keys as the one of that index, and tells the same to the kernels behind it."""
-        other = self.before.kernels[source]
-        key, out = kernel.main.key, kernel.nodes[-1].outputs
+    def tells_the_same(self, kernel: Kernel, source: int) -> bool:
+        """It tells the kernels behind it what the one of that index did, whose keys it has."""
+        key, other = kernel.main.key, self.before.kernels[source]
+        out = kernel.nodes[-1].outputs
         blocks, others = self.blocks, self.before.blocks
         return (
-            keys == self.before.keys[source]
-            and (kernel.on_host, kernel.is_free) == (other.on_host, other.is_free)
+            (kernel.on_host, kernel.is_free) == (other.on_host, other.is_free)
             and self.residuals.get(key) == self.before.residuals.get(key)
             and (
                 blocks is None

@@ -26,9 +26,9 @@ class RunTimeGraph(Graph):
             kept, graph.inputs, graph.outputs, graph.types, graph.values, graph.weights, graph.outer, whole=graph
         )
 
-    def producer(self, name: str) -> Node | None:
-        """The node that writes the value, None for inputs, weights and values from outside."""
-        return self.whole.producer(name)
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        return self.whole._producers
 
     def get(self, key: str) -> Node | None:
         """The node of that key, or None."""

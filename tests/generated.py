@@ -11,7 +11,7 @@ from unittest import mock
 import msgspec
 from rich.console import Console
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.api import lint
 from onnxlint.device import load_device, profile_names
 from onnxlint.engine import read_model, report_on
@@ -23,6 +23,7 @@ from onnxlint.registry import installed_rules
 from onnxlint.roofline import roofline_of
 from onnxlint.rule import LoadedRule
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 ACCURACY_SHARES = ("median_error_in_sample", "median_error_left_out", "within_20_left_out")
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.binding import Bindings
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.report import Report
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 FLOAT = TensorProto.FLOAT
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.engine import read_model
@@ -16,6 +16,7 @@ from onnxlint.places import in_order
 from onnxlint.registry import installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 from onnxlint.whatif import apply
 
 

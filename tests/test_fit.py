@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from zoo import NETWORKS, build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.describe import ReadModel
 from onnxlint.device import load_device
 from onnxlint.device_types import KERNEL_CLASSES
 from onnxlint.engine import read_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
 PICTURE = ["hi3519", "x3", "cv22"]

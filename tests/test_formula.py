@@ -12,7 +12,6 @@ from models import constant, lint, model, value, weight
 from onnx import helper
 from zoo import build
 
-from onnxlint.analysis import target_for
 from onnxlint.binding import Bindings
 from onnxlint.device import load_device
 from onnxlint.formula import formulas
@@ -22,6 +21,7 @@ from onnxlint.output.terminal import View
 from onnxlint.report import FormulaInfo
 from onnxlint.run.check import lint_models
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 NODE = helper.make_node
 

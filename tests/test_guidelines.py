@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from benchmarks.fit_networks import VARIANTS
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.costs import CostModel
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.graph import Graph
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 FOLDER = Path(__file__).resolve().parent / "benchmarks"
 DEVICES = ("gtx1080ti", "snapdragon810")

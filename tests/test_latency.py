@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.describe import totals
 from onnxlint.device import Device, load_device
 from onnxlint.device_runtime import SmallShapes
@@ -11,6 +11,7 @@ from onnxlint.device_tables import WeightMemory
 from onnxlint.engine import read_model
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 POINTWISE = "g (float[1,32,10,10] x) => (float[1,48,10,10] y) <float[48,32,1,1] w> { y = Conv(x, w) }"
 DEPTHWISE = "g (float[1,40,10,10] x) => (float[1,40,8,8] y) <float[40,1,3,3] w> { y = Conv<group=40>(x, w) }"

@@ -31,6 +31,8 @@ FLOORS = (
     {"channels", "graph_builder", "patterns", "placement"},
     {"grouping", "loads"},
     {"latency", "regrouping"},
+    {"target", "transfers"},
+    {"kernel_loads"},
     {"analysis"},
     {"formula", "idle", "memory", "partitions", "roofline", "whatif"},
     {"describe", "gains", "rule"},

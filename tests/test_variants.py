@@ -7,11 +7,12 @@ from math import inf
 import pytest
 from test_latency import plain_device
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.engine import read_model
 from onnxlint.graph import Graph
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 from onnxlint.variants import form_of, run_of
 
 

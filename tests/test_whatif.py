@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from zoo import build
 
-from onnxlint.analysis import Analysis, Target, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.calibrate.partial import Circumstances
 from onnxlint.calibrate.profile import starting_device
 from onnxlint.device import load_device
@@ -18,6 +18,7 @@ from onnxlint.graph import Graph
 from onnxlint.registry import installed_rules
 from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
+from onnxlint.target import Target, target_for
 from onnxlint.tensor import TensorType
 from onnxlint.whatif import EditError, alone, apply, saving, seconds_alone
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import onnx
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import Device
 from onnxlint.device_attainable import ParameterSet
 from onnxlint.device_runtime import SmallShapes
@@ -23,6 +23,7 @@ from onnxlint.graph import Graph
 from onnxlint.latency import Machine
 from onnxlint.loads import Load
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _CANDIDATES, _ELITE, _ROUNDS = 64, 10, 28

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from onnxlint import streams
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.calibrate.sessions import RuntimeProblem, provider_named
 from onnxlint.describe import totals
 from onnxlint.device import load_device
@@ -22,6 +22,7 @@ from onnxlint.measure.scatter import scatter
 from onnxlint.output.json import harmless
 from onnxlint.reading import reading
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 from onnxlint.text import printable
 
 READING_S = 60.0

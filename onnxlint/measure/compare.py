@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.calibrate.clock import NOISY_SPREAD, Paired, Stopwatch, measure_pairs, reference_workload
 from onnxlint.calibrate.sessions import Workload, noise_feeds, open_session, problem_of
 from onnxlint.describe import ReadModel
 from onnxlint.device import Device
 from onnxlint.measure.join import Join, tagged
 from onnxlint.measure.weights import fill_absent
+from onnxlint.target import target_for
 
 _EVENT = "_kernel_time"
 _PROFILED_SECONDS, _LEAST_RUNS, _MOST_RUNS = 1.5, 5, 50

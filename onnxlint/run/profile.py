@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from onnxlint import streams
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.engine import report_on
 from onnxlint.formula import with_formulas
 from onnxlint.output import profile_table, roofline_page
@@ -16,6 +16,7 @@ from onnxlint.reading import reading
 from onnxlint.roofline import roofline_of
 from onnxlint.run.models import devices_of, read
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 
 def write_profile(

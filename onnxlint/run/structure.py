@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnxlint import streams
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.output import structure_table
 from onnxlint.reading import reading
 from onnxlint.run.models import devices_of, read
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 
 def write_structures(

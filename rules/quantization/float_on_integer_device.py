@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device_types import Precision
 from onnxlint.finding import Finding
 from onnxlint.kernels import MULTIPLIERS
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.target import target_for
 from onnxlint.tensor import WIDE_FLOATS
 from onnxlint.units import percent, plural, seconds
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from accuracy_networks import bare, names, runnable
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.calibrate.clock import Stopwatch, measure_pairs, reference_workload
 from onnxlint.calibrate.sessions import Workload, noise_feeds, open_session
 from onnxlint.cost import Cost
@@ -35,6 +35,7 @@ from onnxlint.engine import read_model
 from onnxlint.measure.compare import profiled
 from onnxlint.measure.join import Join
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 TOP = 10
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -28,7 +28,7 @@ from export_timm import PREFIX, file_of  # noqa: E402
 from fit_networks import VARIANTS  # noqa: E402
 from zoo import build  # noqa: E402
 
-from onnxlint.analysis import Analysis, target_for  # noqa: E402
+from onnxlint.analysis import Analysis  # noqa: E402
 from onnxlint.describe import ReadModel  # noqa: E402
 from onnxlint.device import Device, load_device  # noqa: E402
 from onnxlint.device_attainable import ParameterSet  # noqa: E402
@@ -42,6 +42,7 @@ from onnxlint.engine import read_model  # noqa: E402
 from onnxlint.latency import Machine  # noqa: E402
 from onnxlint.loads import Load  # noqa: E402
 from onnxlint.settings import Settings  # noqa: E402
+from onnxlint.target import target_for  # noqa: E402
 
 EXPORTS = Path(os.environ.get("ONNXLINT_TIMM_EXPORTS", FOLDER / "timm"))
 PROFILES = FOLDER.parent.parent / "device_profiles"

@@ -20,7 +20,7 @@ import onnx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from zoo import build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.describe import layers, totals
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
@@ -29,6 +29,7 @@ from onnxlint.pricing import priced_findings
 from onnxlint.registry import installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 NETWORKS = ("nasnet_mobile", "vit_tiny", "mobilevit_s", "mobileformer_294m")
 DEVICES = ("rk3588", "hi3519", "t4")

@@ -11,7 +11,7 @@ from quantized import RESIDUAL, TOKENS, quantized
 from zoo import build
 from zoo.weights import fill
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.calibrate.machine import layout_block
 from onnxlint.calibrate.partial import Circumstances
 from onnxlint.calibrate.profile import starting_device
@@ -20,6 +20,7 @@ from onnxlint.engine import read_model
 from onnxlint.measure.join import Join, tagged
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 WHERE = Circumstances("a machine", "onnxruntime", "CPUExecutionProvider", 1, 0)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from zoo import build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.finding import Declare, Edit
@@ -16,6 +16,7 @@ from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import ReportedFinding
 from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 from onnxlint.tensor import TensorType
 from onnxlint.whatif import saving
 

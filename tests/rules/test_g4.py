@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from linting import found, found_in, network
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.patterns.parallel import merges
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 T4 = target_for(load_device("t4"))
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from models import constant, model, value, weight
 from onnx import helper
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 NODE = helper.make_node
 CODES = ["GRF002", "GRF004", "GRF005", "GRF006"]

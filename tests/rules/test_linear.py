@@ -10,12 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 SHORT, LONG = 250, 2_500
 

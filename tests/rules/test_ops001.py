@@ -9,7 +9,7 @@ import pytest
 from edited import same_outputs
 from zoo import NETWORKS, build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import lint_graph, read_model
 from onnxlint.finding import Insert
@@ -22,6 +22,7 @@ from onnxlint.registry import find_rule, installed_rules
 from onnxlint.report import Report, ReportedFinding
 from onnxlint.rule import Context, example_model
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 from onnxlint.whatif import apply
 
 CODES = ("OPS001", "OPS002", "OPS003", "OPS004", "CHN001", "STR006")

@@ -10,7 +10,7 @@ from edited import graph_of, same_outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.finding import Edit
 from onnxlint.graph import Graph
@@ -18,6 +18,7 @@ from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
+from onnxlint.target import target_for
 from onnxlint.whatif import apply
 
 RULE = find_rule(installed_rules(), "OPS003")

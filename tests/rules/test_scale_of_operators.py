@@ -7,12 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 CODES = ("OPS001", "OPS005", "OPS006", "OPS007", "OPS008", "OPS009", "OPS010", "CNV007")
 UNIT = ("Conv", "HardSwish", "Sigmoid", "Mul", "MaxPool", "Resize", "Erf", "Abs", "Cast", "Cast")

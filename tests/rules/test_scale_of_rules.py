@@ -12,13 +12,14 @@ from benchmarks.rules_per_costs import best
 from onnx import TensorProto, helper
 from zoo import build
 
-from onnxlint.analysis import Analysis, target_for
+from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
 from onnxlint.engine import read_model
 from onnxlint.pricing import priced_findings
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.settings import Settings
+from onnxlint.target import target_for
 
 SHORT, LONG = 2_000, 20_000
 CODES = sorted(rule.code for rule in installed_rules() if not rule.rule.needs_weights)
