@@ -84,14 +84,15 @@ def report_on(
     """The report on a model that is analysed already."""
     rules, not_run = _runnable(rules, model.weights)
     context = Context(analysis, model.bound.assumed, model.unused, model.weights)
-    findings, problems = priced_findings(context, rules, settings)
+    priced = priced_findings(context, rules, settings)
+    problems = list(priced.problems)
     notes = tuple(filter(None, (*model.notes, not_run, model.weights.note())))
     if analysis.unknown_nodes:
         problems.append(f"{len(analysis.unknown_nodes)} nodes have no known cost: they are in no total")
     incomplete = (*model.incomplete, *problems)
     totals, layers = describe.totals(analysis), tuple(describe.layers(analysis, alone=bytes_alone))
     broken = list(budget_findings(totals, layers, analysis, settings.budgets))
-    findings = [*broken, *findings]
+    findings = [*broken, *priced.findings]
     shown = [finding for finding in findings if not finding.hidden]
     return Report(
         tool=TOOL,
@@ -105,6 +106,7 @@ def report_on(
             **{severity: sum(finding.severity == severity for finding in shown) for severity in SEVERITIES},
             hidden=len(findings) - len(shown),
             fixable=sum(finding.fix is not None and finding.fix.safety in ("exact", "close") for finding in shown),
+            saving_without_retraining_s=priced.without_retraining_s,
         ),
         incomplete=incomplete,
         exit_code=exit_code([finding.severity for finding in findings], incomplete, len(broken), settings),

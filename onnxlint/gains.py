@@ -12,7 +12,7 @@ _NO_TIME = 1e-4
 """The part of the latency below which a change costs nothing."""
 _LEAST_GAIN = 1e-3
 """The part of the latency that a rewrite saves at least, to be worth its work by itself."""
-NOTHING_YET = "It saves nothing yet, beside the operators that leave with it: mend those first."
+NOTHING_YET = "It saves next to nothing yet, beside the operators that leave with it: mend those first."
 
 
 def gaining(analysis: Analysis, fixes: Iterable[Fix], least_s: float = 0.0) -> tuple[Fix, ...]:

@@ -34,7 +34,7 @@ def budget_findings(
 ) -> Iterator[ReportedFinding]:
     """One error for each budget that is broken, with the three layers to blame."""
     if budgets.latency_s is not None and totals.latency_s > budgets.latency_s:
-        spread = f" ({seconds_range(totals.latency_low_s, totals.latency_high_s)})"
+        spread = f" ({seconds_range(totals.latency_low_s, totals.latency_high_s, totals.latency_s)})"
         shares = _shares(layers, lambda layer: layer.latency_s)
         yield _broken(BUDGET_RULES[0], seconds, totals.latency_s, budgets.latency_s, shares, layers, spread)
     if budgets.params is not None and totals.params > budgets.params:

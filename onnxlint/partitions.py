@@ -83,7 +83,8 @@ def leaves(analysis: Analysis, what: str, places: int, nodes: Iterable[Node]) ->
     if not device.host:
         return f"{many} can't run on {name}, and it has no host to run it"
     cut, total = len(_levels(analysis, nodes)), analysis.placement.host_partitions
-    where = f"{cut} of {total} partitions" if total > 1 else "the only partition"
+    several = f"all {total} partitions" if cut == total else f"{cut} of {total} partitions"
+    where = several if total > 1 else "the only partition"
     return f"{many} {'leave' if places > 1 else 'leaves'} {name}: in {where} on the {device.host}"
 
 

@@ -27,10 +27,8 @@ KEEPING_OUTPUTS_IS_WORTH = 0.5
 """A fix that keeps the outputs stands first if it saves at least this part of what the best lossy one saves."""
 
 
-def priced_findings(
-    context: Context, rules: Sequence[LoadedRule], settings: Settings
-) -> tuple[list[ReportedFinding], list[str]]:
-    """All findings by price, and the rules that failed."""
+def priced_findings(context: Context, rules: Sequence[LoadedRule], settings: Settings) -> Priced:
+    """All findings by price, what they save without retraining, and the rules that failed."""
     analysis = context.analysis
     priced: list[_Priced] = []
     problems: list[str] = []
@@ -55,16 +53,42 @@ def priced_findings(
             problems.append(f"it {error}: rule {rule.code}{rest} not run to the end (raise --timeout)")
             break
     priced.sort(key=_Priced.order)
+    least_s = settings.min_impact * float(analysis.total.mean())
+    cumulative: Sequence[float | None] = [None] * len(priced)
+    without_retraining = None
     try:
-        cumulative = _cumulative(analysis, priced)
+        cumulative = _cumulative(analysis, [one.best for one in priced])
+        without_retraining = _without_retraining(analysis, priced, cumulative, least_s)
     except TimeUp as error:
         is_up()
-        cumulative = [None] * len(priced)
         problems.append(f"it {error}: what the fixes save together was not found out (raise --timeout)")
-    total = float(analysis.total.mean())
-    return [
-        _reported(analysis, one, more, total, settings) for one, more in zip(priced, cumulative, strict=True)
-    ], problems
+    reported = [_reported(analysis, one, more, least_s) for one, more in zip(priced, cumulative, strict=True)]
+    return Priced(reported, without_retraining, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The findings by price; seconds that the changes which keep the outputs save together, None if not found out."""
+
+    findings: list[ReportedFinding]
+    without_retraining_s: float | None
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A fix and the seconds that it saves alone, per parameter set."""
+
+    fix: Fix
+    saved: Seconds
+
+    @property
+    def saved_s(self) -> float:
+        return float(self.saved.mean())
+
+    @property
+    def keeps_outputs(self) -> bool:
+        return self.fix.safety in ("exact", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +97,23 @@ class _Priced:
     finding: Finding
     severity: Severity
     at_stake_s: float
-    best: Fix | None
-    saved: Seconds | None
-    others: tuple[Alternative, ...]
+    changes: tuple[_Change, ...]
+
+    @property
+    def best(self) -> _Change | None:
+        return self.changes[0] if self.changes else None
+
+    def is_hidden(self, least_s: float) -> bool:
+        """Below the least impact; errors and what a rule calls a warning are always shown."""
+        is_small = self.best is not None and self.best.saved_s < least_s
+        return is_small and self.severity != "error" and self.finding.severity != "warning"
 
     def order(self) -> tuple[float, float, str]:
         """By what it saves (an error that can't be priced: by all that is at stake), then by stake and code."""
-        saved = float(self.saved.mean()) if self.saved is not None else 0.0
-        weight = self.at_stake_s if self.severity == "error" and self.saved is None else max(saved, 0.0)
+        if self.best is None:
+            weight = self.at_stake_s if self.severity == "error" else 0.0
+        else:
+            weight = max(self.best.saved_s, 0.0)
         return (-weight, -self.at_stake_s, self.rule.code)
 
 
@@ -104,36 +137,45 @@ def _checked(finding: object) -> Finding:
 def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:
     nodes = [analysis.graph.node(key) for key in finding.nodes if key in analysis.graph.position]
     at_stake = float(analysis.seconds_of(nodes).mean()) if finding.at_stake_s is None else finding.at_stake_s
-    savings: list[tuple[Fix, Seconds]] = []
+    changes: list[_Change] = []
     for fix in finding.fixes:
         try:
-            savings.append((fix, saving(analysis, fix.edits)))
+            changes.append(_Change(fix, saving(analysis, fix.edits)))
         except (EditError, UnknownShape):
             continue
-    savings = _ranked(savings)
-    best, saved = savings[0] if savings else (None, None)
-    others = tuple(Alternative(fix.title, fix.safety, float(gain.mean())) for fix, gain in savings[1:])
+    changes = _ranked(changes)
     severity = override or finding.severity or rule.rule.severity
     if severity == "warning" and finding.severity is None and override is None:
-        low = analysis.spread(saved)[1] if saved is not None else at_stake
+        low = analysis.spread(changes[0].saved)[1] if changes else at_stake
         if low < WARNING_SHARE * float(analysis.total.mean()):
             severity = "info"
-    return _Priced(rule, finding, severity, at_stake, best, saved, others)
+    return _Priced(rule, finding, severity, at_stake, tuple(changes))
 
 
-def _ranked(savings: list[tuple[Fix, Seconds]]) -> list[tuple[Fix, Seconds]]:
+def _ranked(changes: list[_Change]) -> list[_Change]:
     """By what they save, but a change that keeps the outputs before a dearer one that needs retraining."""
-    most = max((float(gain.mean()) for _, gain in savings), default=0.0)
+    most = max((change.saved_s for change in changes), default=0.0)
 
-    def key(entry: tuple[Fix, Seconds]) -> tuple[bool, float]:
-        fix, gain = entry
-        keeps_outputs = fix.safety in ("exact", "close")
-        return not (keeps_outputs and gain.mean() > KEEPING_OUTPUTS_IS_WORTH * most), -float(gain.mean())
+    def key(change: _Change) -> tuple[bool, float]:
+        return not (change.keeps_outputs and change.saved_s > KEEPING_OUTPUTS_IS_WORTH * most), -change.saved_s
 
-    return sorted(savings, key=key)
+    return sorted(changes, key=key)
 
 
-def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | None]:
+def _without_retraining(
+    analysis: Analysis, priced: Sequence[_Priced], cumulative: Sequence[float | None], least_s: float
+) -> float:
+    """What the best change of each finding shown that keeps the outputs saves, all of them together."""
+    shown = [(one, saved) for one, saved in zip(priced, cumulative, strict=True) if not one.is_hidden(least_s)]
+    kept = [next((change for change in one.changes if change.keeps_outputs), None) for one, _ in shown]
+    if all(change is one.best for change, (one, _) in zip(kept, shown, strict=True)):
+        together: Sequence[float | None] = [saved for _, saved in shown]
+    else:
+        together = _cumulative(analysis, kept)
+    return max((saved for saved in together if saved is not None), default=0.0)
+
+
+def _cumulative(analysis: Analysis, changes: Sequence[_Change | None]) -> list[float | None]:
     """What each fix saves after all those before it; those that don't fit together any more add nothing."""
     before = analysis
     # what the first one leaves is found out once another one has to be priced on top of it
@@ -142,21 +184,21 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
     made: set[str] = set()
     saved = 0.0
     column: list[float | None] = []
-    for one in priced:
-        if one.best is None or one.saved is None:
+    for change in changes:
+        if change is None:
             column.append(None)
             continue
-        if one.saved.mean() > 0:
-            if any(isinstance(edit, Remove) and edit.node in made for edit in one.best.edits):
+        if change.saved_s > 0:
+            if any(isinstance(edit, Remove) and edit.node in made for edit in change.fix.edits):
                 column.append(saved)
                 continue
             if before is analysis and first is None:
-                first, gain = one.best, float(one.saved.mean())
+                first, gain = change.fix, change.saved_s
             else:
                 if first is not None and before is analysis:
                     before = tried(analysis, first.edits)
                 try:
-                    after = tried(before, one.best.edits)
+                    after = tried(before, change.fix.edits)
                 except (EditError, UnknownShape):
                     column.append(saved)
                     continue
@@ -164,21 +206,19 @@ def _cumulative(analysis: Analysis, priced: Sequence[_Priced]) -> list[float | N
                 before = after if gain > 0 else before
             if gain > 0:
                 saved += gain
-                made.update(edit.outputs[0] for edit in one.best.edits if isinstance(edit, Insert))
+                made.update(edit.outputs[0] for edit in change.fix.edits if isinstance(edit, Insert))
         column.append(saved)
     return column
 
 
-def _reported(
-    analysis: Analysis, one: _Priced, cumulative: float | None, total_s: float, settings: Settings
-) -> ReportedFinding:
+def _reported(analysis: Analysis, one: _Priced, cumulative: float | None, least_s: float) -> ReportedFinding:
     middle = low = high = None
-    if one.saved is not None:
-        middle, low, high = analysis.spread(one.saved)
+    best = one.best
+    if best is not None:
+        middle, low, high = analysis.spread(best.saved)
         # the spread widens a difference by a factor; more than everything is never saved
         high = min(high, analysis.spread(analysis.total)[2])
     finding = one.finding
-    is_small = middle is not None and middle < settings.min_impact * total_s
     return ReportedFinding(
         rule=one.rule.code,
         name=one.rule.name,
@@ -188,14 +228,14 @@ def _reported(
         node=finding.nodes[0] if finding.nodes else "",
         nodes=finding.nodes,
         places=finding.places,
-        hidden=is_small and one.severity != "error" and finding.severity != "warning",
+        hidden=one.is_hidden(least_s),
         latency_s=one.at_stake_s,
         saving_s=middle,
         saving_low_s=low,
         saving_high_s=high,
         saving_cumulative_s=cumulative,
-        fix=FixInfo(one.best.title, one.best.safety) if one.best is not None else None,
-        alternatives=one.others,
+        fix=FixInfo(best.fix.title, best.fix.safety) if best is not None else None,
+        alternatives=tuple(Alternative(other.fix.title, other.fix.safety, other.saved_s) for other in one.changes[1:]),
         details=finding.details,
         in_verdict=finding.in_verdict,
         fingerprint=_fingerprint(one.rule.code, finding),

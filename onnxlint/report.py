@@ -185,7 +185,10 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Findings by severity; hidden ones are below `--min-impact` and counted only there."""
+    """Findings by severity; hidden ones are below `--min-impact` and counted only there.
+
+    `saving_without_retraining_s` is what the changes that keep the outputs save together; null where it was not found.
+    """
 
     error: int = 0
     warning: int = 0
@@ -193,6 +196,7 @@ class Summary(msgspec.Struct, frozen=True):
     suppressed: int = 0
     hidden: int = 0
     fixable: int = 0
+    saving_without_retraining_s: float | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

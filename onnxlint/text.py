@@ -35,6 +35,22 @@ def printable(name: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:
     return name
 
 
+def shortened(name: str, limit: int) -> str:
+    """`name` printable; of a path that is longer than `limit`, the first part and as many of the last as fit.
+
+    What tells the nodes of one network apart stands near the end of their paths.
+    """
+    parts = name.split("/", 2) if name.startswith("/") else name.split("/", 1)
+    if len(name) <= limit or len(parts) < 2:
+        return printable(name, limit)
+    rest = name[-limit:]
+    for head in (name[: len(name) - len(parts[-1])] + "…", "…"):
+        start = rest.find("/", max(0, len(rest) - (limit - len(head))))
+        if start >= 0:
+            return printable(head + rest[start:], limit)
+    return printable(name, limit)
+
+
 def _is_safe(character: str) -> bool:
     return unicodedata.category(character) not in _UNSAFE_CATEGORIES
 

@@ -24,6 +24,7 @@ from onnxlint.roofline import roofline_of
 from onnxlint.rule import LoadedRule
 from onnxlint.settings import Settings
 from onnxlint.target import target_for
+from onnxlint.units import operations
 
 ACCURACY_SHARES = ("median_error_in_sample", "median_error_left_out", "within_20_left_out")
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,8 +71,8 @@ def devices_table() -> str:
     rows = ["| device | chip | native | peak | trust |", "| --- | --- | --- | --- | --- |"]
     for name in profile_names():
         device = load_device(name)
-        peak = device.peak_ops_per_s(device.native_precision) / 1e12
-        rows.append(f"| `{name}` | {device.chip} | {device.native_precision} | {peak:.3g} TOPS | {device.trust} |")
+        peak = operations(device.peak_ops_per_s(device.native_precision))
+        rows.append(f"| `{name}` | {device.chip} | {device.native_precision} | {peak} | {device.trust} |")
     return "\n".join(rows)
 
 

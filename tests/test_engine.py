@@ -54,6 +54,17 @@ def test_findings_stand_by_price_and_cumulative_savings_do_not_count_twice() -> 
     assert first.saving_cumulative_s == second.saving_cumulative_s == third.saving_cumulative_s == first.saving_s
 
 
+def test_what_is_saved_without_retraining_counts_changes_that_keep_the_outputs_once() -> None:
+    lossy = Fix("leave all three out", "lossy", (Remove("a"), Remove("b"), Remove("y"), Reconnect("y", "x")))
+    trained = rule_of("A1", Finding("m", "", ("a",), 1, (lossy,)))
+    exact = rule_of("A2", Finding("x", "", ("b", "y"), 1, (CANCEL,)))
+    either = rule_of("A3", Finding("z", "", ("b", "y"), 1, (lossy, CANCEL)))
+    saved = lint(exact).findings[0].saving_s
+    assert lint(trained).summary.saving_without_retraining_s == 0
+    assert lint(exact).summary.saving_without_retraining_s == saved
+    assert lint(trained, exact, either).summary.saving_without_retraining_s == pytest.approx(saved)
+
+
 def test_a_warning_that_saves_too_little_is_an_info_and_hidden_below_min_impact() -> None:
     report = lint(rule_of("A1", Finding("m", "", ("a",), 1, (WORSE,))))
     (finding,) = report.findings

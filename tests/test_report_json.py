@@ -87,7 +87,15 @@ FIELDS: dict[str, Any] = {
             "fingerprint": TEXT,
         }
     ],
-    "summary": {"error": int, "warning": int, "info": int, "suppressed": int, "hidden": int, "fixable": int},
+    "summary": {
+        "error": int,
+        "warning": int,
+        "info": int,
+        "suppressed": int,
+        "hidden": int,
+        "fixable": int,
+        "saving_without_retraining_s": (int, float, MAYBE),
+    },
     "incomplete": TEXTS,
     "error": (TEXT, MAYBE),
     "exit_code": int,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxlint.text import printable, text
+from onnxlint.text import printable, shortened, text
 
 
 @given(st.text(max_size=80))
@@ -56,3 +56,17 @@ def test_bytes_that_are_no_utf8_stay_distinct() -> None:
     assert text(b"\xff") != text(b"\xfe")
     assert printable(text(b"\xff")) == "\\udcff"
     assert text("é".encode()) == "é"
+
+
+@given(st.text("ab/.", max_size=200), st.integers(8, 80))
+def test_a_shortened_path_fits_and_keeps_its_end(name: str, limit: int) -> None:
+    shown = shortened(name, limit)
+    assert len(shown) <= limit
+    assert shown == name if len(name) <= limit else "…" in shown
+
+
+def test_a_long_path_keeps_its_first_part_and_the_last_ones() -> None:
+    path = "/stages/stages.2/stages.2.1/transformer/transformer.0/norm1/LayerNormalization_output_0"
+    assert shortened(path, 60) == "/stages/…/transformer.0/norm1/LayerNormalization_output_0"
+    assert shortened(path, 30).endswith("Normalization_output_0"[-9:])
+    assert shortened("stages/b/c/d/e", 12) == "stages/…/d/e"

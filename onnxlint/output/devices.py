@@ -14,6 +14,7 @@ from onnxlint.device_tables import Figure, QuantizedForms
 from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES
 from onnxlint.output.device_operators import operators_page
 from onnxlint.output.first_screen import hanging
+from onnxlint.units import operations
 
 
 def write_list(devices: Sequence[Device], stream: TextIO) -> None:
@@ -24,10 +25,8 @@ def write_list(devices: Sequence[Device], stream: TextIO) -> None:
         table.add_column(title, no_wrap=True)
     table.add_column("chip", ratio=1)
     for device in devices:
-        peak = device.peak_ops_per_s(device.native_precision) / 1e12
-        table.add_row(
-            device.name, device.kind, device.native_precision, f"{peak:.3g} TOPS", device.trust, Text(device.chip)
-        )
+        peak = operations(device.peak_ops_per_s(device.native_precision))
+        table.add_row(device.name, device.kind, device.native_precision, peak, device.trust, Text(device.chip))
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from onnxlint.output.profile_table import formula_text
 from onnxlint.report import Report, Totals
 from onnxlint.text import printable
-from onnxlint.units import count, percent, plural, rate, seconds, seconds_range, size
+from onnxlint.units import count, operations, percent, plural, rate, seconds, seconds_range, size
 
 _BOUND_MEANS = {
     "compute": "computing",
@@ -85,13 +85,13 @@ def facts(report: Report, totals: Totals) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim", overflow="fold")
-    spread = seconds_range(totals.latency_low_s, totals.latency_high_s)
+    spread = seconds_range(totals.latency_low_s, totals.latency_high_s, totals.latency_s)
     grid.add_row(
         "Latency",
         Text(seconds(totals.latency_s), style="bold"),
         f"{spread} ({device.trust}); most of it {_BOUND_MEANS[totals.bound]}",
     )
-    peak = f" of {device.peak_gops / 1e3:.4g} TOPS" if device.peak_gops else ""
+    peak = f" of {operations(device.peak_gops * 1e9)}" if device.peak_gops else ""
     grid.add_row(
         "Throughput",
         f"{rate(totals.throughput_fps)} FPS",

@@ -156,7 +156,7 @@ def notes(report: Report, console: Console) -> None:
     totals, device, model = report.totals, report.device, report.model
     if totals is None or device is None:
         return
-    spread = seconds_range(totals.latency_low_s, totals.latency_high_s)
+    spread = seconds_range(totals.latency_low_s, totals.latency_high_s, totals.latency_s)
     kernels = plural(len({layer.kernel for layer in report.layers if layer.bound != "free"}), "kernel")
     lines = [
         (

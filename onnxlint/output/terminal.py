@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -13,17 +13,18 @@ from rich.text import Text
 
 from onnxlint.finding import SEVERITIES
 from onnxlint.output.first_screen import facts, hanging, notes, problems, title, verdict
-from onnxlint.report import Layer, Report, ReportedFinding, Totals
-from onnxlint.text import printable
-from onnxlint.units import count, percent, plural, seconds, seconds_range, size
+from onnxlint.output.time_spent import where_the_time_goes
+from onnxlint.report import Report, ReportedFinding, Totals
+from onnxlint.text import printable, shortened
+from onnxlint.units import equal_to, percent, plural, seconds, seconds_range
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
-_BOUND_STYLE = {"compute": "green", "memory": "magenta", "overhead": "yellow", "fallback": "red"}
 _SAFETY = {"exact": "same outputs", "close": "close outputs", "lossy": "needs retraining", "advice": "redesign"}
 _MAX_WIDTH = 120
+_ALL_OF_IT = 0.999
 _MAX_PLACES_SHOWN = 3
 _MAX_PLACES_VERBOSE = 1000
-_TOP_KERNELS = 5
+_NAME, _NAME_VERBOSE = 60, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ class View:
 def render(report: Report, console: Console, view: View) -> None:
     """Print one report."""
     width = min(console.width, _MAX_WIDTH)
-    for part in _parts(report, view):
+    for part in _parts(report, view, width):
         console.print(part, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _parts(report: Report, view: View) -> Iterator[RenderableType]:
+def _parts(report: Report, view: View, width: int) -> Iterator[RenderableType]:
     if report.totals is None or report.verdict is None or report.device is None:
         return
     findings = [one for one in report.findings if not one.in_verdict and (view.verbose or not one.hidden)]
@@ -62,53 +63,72 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if view.statistics:
         yield _statistics(report)
     else:
+        told: set[str] = set()
         for number, finding in enumerate(findings, 1):
             if number > 1:
                 yield Text()
-            yield from _finding(number, finding, report.totals, view)
+            yield _finding(number, finding, report.totals, view, width, told)
+            told.update(finding.details)
     if not view.quiet:
-        yield from _where_the_time_goes(report, report.totals)
+        yield from where_the_time_goes(report, report.totals, width)
         yield Text()
         yield _footer(report, view)
 
 
-def _finding(number: int, finding: ReportedFinding, totals: Totals, view: View) -> Iterator[RenderableType]:
+def _finding(
+    number: int, finding: ReportedFinding, totals: Totals, view: View, width: int, told: Collection[str]
+) -> Group:
+    """One finding; details that an earlier one has told (what the same partitions cost) are left out."""
     places = f" ×{finding.places}" if finding.places > 1 else ""
-    head = Table.grid(expand=True, padding=(0, 1))
-    head.add_column(ratio=1)
-    head.add_column(justify="right", no_wrap=True)
     heading = Text.assemble(
         (f"{number:>2} ", "dim"),
         (finding.severity, _SEVERITY_STYLE[finding.severity]),
         (f" {finding.rule} {finding.name}{places}", "bold"),
     )
-    head.add_row(heading, _price(finding, totals))
+    details = [line for line in finding.details if line not in told]
     body: list[RenderableType] = [Text(printable(finding.message, 400))]
-    details = finding.details if view.verbose else finding.details[:_MAX_PLACES_SHOWN]
-    body += [hanging("·", Text(printable(line, 400)), "dim") for line in details]
-    if finding.suggestion:
-        body.append(hanging("→", Text(printable(" ".join(finding.suggestion.split()), 800))))
-    body += _fix(finding)
+    body += [
+        hanging("·", Text(printable(line, 400)), "dim")
+        for line in (details if view.verbose else details[:_MAX_PLACES_SHOWN])
+    ]
+    suggestion = " ".join(finding.suggestion.split())
+    if suggestion:
+        body.append(hanging("→", Text(printable(suggestion, 800))))
+    body += _fix(finding, suggestion)
     body.append(hanging("at", Text(_places(finding, view)), "dim"))
-    yield Group(head, Padding(Group(*body), (0, 0, 0, 3)))
+    return Group(*_headed(heading, _price(finding, totals), width), Padding(Group(*body), (0, 0, 0, 3)))
+
+
+def _headed(heading: Text, price: Text, width: int) -> Iterator[RenderableType]:
+    """The price at the right of the heading, or below it where both do not fit on a line."""
+    if heading.cell_len + 1 + price.cell_len > width:
+        yield heading
+        heading = Text()
+    head = Table.grid(expand=True, padding=(0, 1))
+    head.add_column(ratio=1)
+    head.add_column(justify="right", no_wrap=True)
+    head.add_row(heading, price)
+    yield head
 
 
 def _price(finding: ReportedFinding, totals: Totals) -> Text:
     if finding.saving_s is not None and finding.saving_low_s is not None and finding.saving_high_s is not None:
         if finding.saving_s <= 0:
             return Text("saves nothing here", style="dim")
-        share = percent(finding.saving_s / totals.latency_s) if totals.latency_s else ""
-        spread = seconds_range(finding.saving_low_s, finding.saving_high_s)
-        return Text.assemble((f"saves {seconds(finding.saving_s)}", "bold"), f" = {share} ({spread})")
+        share = f" {equal_to(finding.saving_s / totals.latency_s)}" if totals.latency_s else ""
+        spread = seconds_range(finding.saving_low_s, finding.saving_high_s, finding.saving_s)
+        return Text.assemble((f"saves {seconds(finding.saving_s)}", "bold"), f"{share} ({spread})")
     if finding.latency_s and totals.latency_s:
-        return Text(f"{seconds(finding.latency_s)} at stake = {percent(finding.latency_s / totals.latency_s)}")
+        return Text(f"{seconds(finding.latency_s)} at stake {equal_to(finding.latency_s / totals.latency_s)}")
     return Text("no price", style="dim")
 
 
-def _fix(finding: ReportedFinding) -> Iterator[RenderableType]:
+def _fix(finding: ReportedFinding, suggestion: str) -> Iterator[RenderableType]:
     if finding.fix is None:
         return
-    yield hanging("priced", Text(f"{printable(finding.fix.title)} ({_SAFETY[finding.fix.safety]})"), "green")
+    title = finding.fix.title
+    told = "as advised" if suggestion.lower().startswith(title.lower()) else printable(title)
+    yield hanging("priced", Text(f"{told} ({_SAFETY[finding.fix.safety]})"), "green")
     for other in [one for one in finding.alternatives if one.saving_s is not None and one.saving_s > 0][:2]:
         words = f"{printable(other.title)} ({_SAFETY[other.safety]}): saves {seconds(other.saving_s or 0.0)}"
         yield hanging("    or", Text(words), "dim")
@@ -116,7 +136,7 @@ def _fix(finding: ReportedFinding) -> Iterator[RenderableType]:
 
 def _places(finding: ReportedFinding, view: View) -> str:
     shown = finding.nodes[: _MAX_PLACES_VERBOSE if view.verbose else _MAX_PLACES_SHOWN]
-    names = ", ".join(printable(name, 60) for name in shown)
+    names = ", ".join(shortened(name, _NAME_VERBOSE if view.verbose else _NAME) for name in shown)
     more = len(finding.nodes) - len(shown)
     return f"{names}, … {more} more nodes" if more else names
 
@@ -128,47 +148,6 @@ def _statistics(report: Report) -> Table:
     return table
 
 
-def _where_the_time_goes(report: Report, totals: Totals) -> Iterator[RenderableType]:
-    if not totals.latency_s:
-        return
-    by_op: dict[str, float] = {}
-    mains = [layer for layer in report.layers if layer.latency_s]
-    for layer in mains:
-        name = "on the host" if layer.on_host else layer.kernel_ops.split("+")[0]
-        by_op[name] = by_op.get(name, 0.0) + layer.latency_s
-    yield Text()
-    yield Text("Where the time goes", style="bold")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    ranked = sorted(by_op.items(), key=lambda entry: -entry[1])
-    for name, spent in ranked[:_TOP_KERNELS]:
-        share = spent / totals.latency_s
-        table.add_row(f"  {printable(name, 30)}", seconds(spent), percent(share), Text("█" * round(share * 30), "cyan"))
-    yield table
-    yield Text("Dearest kernels", style="bold")
-    yield _dearest(sorted(mains, key=lambda layer: -layer.latency_s)[:_TOP_KERNELS], totals)
-
-
-def _dearest(layers: Sequence[Layer], totals: Totals) -> Table:
-    table = Table.grid(padding=(0, 2), expand=True)
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for _ in range(3):
-        table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    for layer in layers:
-        table.add_row(
-            f"  {printable(layer.name or layer.node, 60)} ({printable(layer.kernel_ops, 40)})",
-            f"{count(layer.macs)} MACCs" if layer.macs else size(layer.read_bytes + layer.written_bytes),
-            seconds(layer.latency_s),
-            percent(layer.latency_s / totals.latency_s),
-            Text(layer.bound, _BOUND_STYLE.get(layer.bound, "")),
-        )
-    return table
-
-
 def _footer(report: Report, view: View) -> Text:
     summary = report.summary
     listed = Counter(f.severity for f in report.findings if not f.hidden and not f.in_verdict)
@@ -177,12 +156,22 @@ def _footer(report: Report, view: View) -> Text:
     hidden = f"; {summary.hidden} below {percent(view.min_impact)} hidden (-v shows {them})" if summary.hidden else ""
     first = next((f.rule for f in report.findings if not f.hidden and not f.in_verdict), None)
     explain = f"; `onnxlint rule {first}` explains" if first else ""
-    savings = [f.saving_cumulative_s for f in report.findings if not f.hidden and f.saving_cumulative_s]
-    if len(savings) > 1 and report.totals is not None:
-        # findings overlap: what they save together is less than the sum
-        together = f"; together they save {seconds(max(savings))} of {seconds(report.totals.latency_s)}"
-        hidden = together + hidden
+    if report.totals is not None:
+        hidden = _together(report, report.totals) + hidden
     total = listed.total()
     if not total:
         return Text(f"No findings{hidden}.", style="bold" if summary.hidden else "bold green")
     return Text(f"{plural(total, 'finding')}: {', '.join(counted)}{hidden}{explain}.", style="bold")
+
+
+def _together(report: Report, totals: Totals) -> str:
+    """What the findings save together, and how much of it keeps the weights; findings overlap: it is not the sum."""
+    savings = [f.saving_cumulative_s for f in report.findings if not f.hidden and f.saving_cumulative_s]
+    without = report.summary.saving_without_retraining_s
+    if len(savings) < 2 or without is None:
+        return ""
+    most = max(*savings, without)
+    words = f"; together they save {seconds(most)} of {seconds(totals.latency_s)}"
+    if without > _ALL_OF_IT * most:
+        return f"{words} without retraining"
+    return f"{words}, {seconds(without) if without else 'none'} of it without retraining"
