@@ -23,7 +23,9 @@ NOISY_SPREAD = 0.05
 """The paired ratios' median deviation above which a run is called noisy."""
 _MEDIAN_SIGMA = 1.4826
 _MEDIAN_EFFICIENCY = 1.2533
-_FAST = 0.1
+_LEAST_PAIRS, _MOST_RUNS = 3, 64
+_LEAST_CLEAN = 0.25
+"""The few moments at which nothing waits are none to judge a busy machine by."""
 _TASKS = Path("/proc/self/task")
 _LOST_S, _LOST_SHARE = 20e-6, 0.01
 _SIDE = 288
@@ -91,49 +93,37 @@ def measure_pairs(
 ) -> Paired:
     """Time `workload` between runs of `reference` until the standard error is reached or the seconds are spent.
 
-    Runs during which a thread waited for a core count only where there are too few others.
+    The runs of the reference on both sides take together as long as the workload: what slows the machine down now and
+    then meets both alike. Pairs in which a thread waited for a core count only where there are too few others.
     """
     watch = watch or Stopwatch()
     start = watch.wall()
     workload()
     reference()
     once = watch.timed(workload)[0]
-    per_side = _reference_runs(once, watch.timed(reference)[0])
+    side = _Repeated(reference, _reference_runs(once, watch.timed(reference)[0]))
     for _ in range(min(3, int(0.1 / max(once, 1e-6)))):
         workload()
-    times: list[float] = []
+    ratios: list[float] = []
     clean: list[float] = []
-    others: list[float] = []
     references: list[float] = []
-    before = _reference(reference, per_side, watch)
-    while len(clean) + len(others) < max_pairs:
-        took, disturbed = watch.timed(workload)
-        after = _reference(reference, per_side, watch)
-        beside = [seconds for seconds, lost in (before, after) if not lost]
-        if beside and not disturbed:
-            clean.append(took * len(beside) / sum(beside))
-        else:
-            others.append(2 * took / (before[0] + after[0]))
-        references.append(after[0])
-        times.append(took)
-        before = after
+    before, lost_before = watch.timed(side)
+    while len(ratios) < max_pairs:
+        took, lost = watch.timed(workload)
+        after, lost_after = watch.timed(side)
+        ratios.append(2 * side.times * took / (before + after))
+        if not (lost or lost_before or lost_after):
+            clean.append(ratios[-1])
+        references.append(after / side.times)
+        before, lost_before = after, lost_after
         spent = watch.wall() - start
-        if spent > seconds and (len(clean) >= min_pairs or spent > 2 * seconds) and len(references) >= 3:
+        if spent > seconds and (len(clean) >= min_pairs or spent > 2 * seconds) and len(ratios) >= _LEAST_PAIRS:
             break
         if len(clean) >= min_pairs and len(clean) % 8 == 0 and _summary(clean)[1] < target_error:
             break
-    if len(clean) >= min_pairs or not others:
-        median, error, spread = _summary(clean)
-        return Paired(median, error, spread, len(clean), float(np.median(references)))
-    return _on_a_busy_machine(times, references, clean + others)
-
-
-def _on_a_busy_machine(times: list[float], references: list[float], ratios: list[float]) -> Paired:
-    """Where others take the cores in nearly every pair, the undisturbed runs are the short ones on either side."""
-    fast = float(np.quantile(references, _FAST))
-    ratio = float(np.quantile(times, _FAST)) / fast
-    _, error, spread = _summary(ratios)
-    return Paired(ratio, error, spread, len(ratios), fast)
+    counted = clean if len(clean) >= max(min_pairs, _LEAST_CLEAN * len(ratios)) else ratios
+    median, error, spread = _summary(counted)
+    return Paired(median, error, spread, len(counted), float(np.median(references)))
 
 
 class Stopwatch:
@@ -180,16 +170,21 @@ def _waited_ns(task: Path) -> int:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """Runs the reference so many times."""
+
+    run: Run
+    times: int
+
+    def __call__(self) -> None:
+        for _ in range(self.times):
+            self.run()
+
+
 def _reference_runs(workload_s: float, reference_s: float) -> int:
-    """Runs of the reference on each side: more beside a long workload, in which the machine's speed averages out."""
-    return max(1, min(8, round(0.15 * workload_s / max(reference_s, 1e-6))))
-
-
-def _reference(run: Run, times: int, watch: Stopwatch) -> tuple[float, bool]:
-    """The reference's median over a few runs, those that kept their core if any did."""
-    found = [watch.timed(run) for _ in range(times)]
-    clean = [took for took, disturbed in found if not disturbed]
-    return float(np.median(clean or [took for took, _ in found])), not clean
+    """Runs of the reference on each side."""
+    return max(1, min(_MOST_RUNS, round(0.5 * workload_s / max(reference_s, 1e-6))))
 
 
 def _summary(ratios: list[float]) -> tuple[float, float, float]:

@@ -46,3 +46,17 @@ def test_noise_is_noticed_and_does_not_bias() -> None:
 
 def test_a_quiet_machine_needs_few_pairs() -> None:
     assert Machine().pairs(0.004).pairs < Machine(jitter=0.1).pairs(0.004).pairs
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.007, 0.03, 0.1])
+def test_a_long_workload_is_not_blamed_for_the_moments_at_which_the_machine_is_slow(seconds: float) -> None:
+    class Bursts(Machine):
+        def run(self, seconds: float) -> Callable[[], None]:
+            def go() -> None:
+                for _ in range(round(seconds / 0.0005)):
+                    self.now += 0.001 if self.rng.random() < 0.05 else 0.0005
+
+            return go
+
+    found = Bursts().pairs(seconds)
+    assert found.ratio * 0.002 == pytest.approx(seconds, rel=0.03)
