@@ -35,7 +35,7 @@ FLOORS = (
     {"kernel_loads"},
     {"analysis"},
     {"formula", "idle", "memory", "partitions", "roofline", "whatif"},
-    {"describe", "gains", "rule"},
+    {"cells", "describe", "gains", "rounding", "rule"},
     {"gate", "output", "pricing", "registry"},
     {"engine"},
     {"calibrate", "new_rule", "rule_examples"},
