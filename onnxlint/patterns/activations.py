@@ -34,6 +34,8 @@ _KINDS: Mapping[str, str] = {
 """Operators that are an activation by themselves."""
 GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softsign"})
 """Activations that bound their result: no ReLU stands in for one."""
+UNIFORM = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Softplus"})
+"""Operators of one input that do the same to every channel: those of channels side by side are one."""
 NAMES = {"GeluTanh": "GELU (tanh)", "Gelu": "GELU", "QuickGelu": "QuickGELU"}
 
 _HARD_SIGMOID = (("Mul", "x #slope", "a"), ("Add", "a #offset", "b"))

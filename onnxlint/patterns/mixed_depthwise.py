@@ -8,11 +8,11 @@ import numpy as np
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.activations import UNIFORM
 from onnxlint.patterns.channel_axis import slices_of
 from onnxlint.patterns.convolutions import ConvSizes, attributes_of, sizes
 from onnxlint.patterns.edits import stored
 
-_ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Softplus"})
 _WINDOW = ("group", "kernel_shape", "pads")
 
 
@@ -100,7 +100,7 @@ def _branch(graph: Graph, name: str, concat: Node) -> _Branch | None:
     last = graph.producer(name)
     if last is None or graph.sole_reader(name) is not concat:
         return None
-    active = last if last.op_type in _ACTIVATIONS else None
+    active = last if last.op_type in UNIFORM else None
     node = graph.producer(active.inputs[0]) if active is not None else last
     conv = sizes(graph, node) if node is not None else None
     if node is None or conv is None or not conv.is_depthwise or conv.in_channels != conv.out_channels:

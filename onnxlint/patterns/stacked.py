@@ -8,11 +8,10 @@ from itertools import groupby
 
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.activations import UNIFORM
 from onnxlint.patterns.convolutions import attributes_of, sizes
 from onnxlint.patterns.edits import stored
 from onnxlint.tensor import TensorType
-
-_ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Softplus"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def _branch(graph: Graph, name: str, concat: Node) -> _Branch | None:
     last = graph.producer(name)
     if last is None or graph.sole_reader(name) is not concat or concat.inputs.count(name) > 1:
         return None
-    activation = last if last.op_type in _ACTIVATIONS else None
+    activation = last if last.op_type in UNIFORM else None
     conv = graph.producer(last.inputs[0]) if activation is not None else last
     if conv is None or (activation is not None and graph.sole_reader(conv.outputs[0]) is not activation):
         return None

@@ -31,175 +31,94 @@ cost, not their number), and where no form of them is known to be faster.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import median
 
-from onnxlint.finding import Edit, Finding, Fix, Reconnect
+from onnxlint.cells import Cell, as_wide, cells, idle_share, median_width
+from onnxlint.finding import Finding, Fix
 from onnxlint.gains import gaining
-from onnxlint.graph import Graph, Node
-from onnxlint.idle import idle_seconds
-from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
-from onnxlint.patterns.convolutions import sizes
-from onnxlint.patterns.mixed_depthwise import MixedDepthwise, mixed_depthwise
-from onnxlint.patterns.parallel import merges
-from onnxlint.patterns.regions import Region, distinct_branches, regions
-from onnxlint.patterns.stacked import stacked
-from onnxlint.patterns.wide_convolutions import wide_convolutions
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import plural
 from onnxlint.whatif import alone
 
 RULE = Rule(code="G3", name="network-fragmentation", severity="warning")
 
-MIN_BRANCHES, MIN_OPERATORS = 3, 4
-MIN_IDLE = 0.1
+_MIN_IDLE = 0.1
 """The part of the cells' time below which launches and an unfilled machine are not what costs."""
-_OPERATORS = CONVOLUTIONS | TRANSPOSED | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 _LISTED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    region: Region
-    operators: int
-    kernels: int
-    seconds: float
-    idle: float
-    macs: int
-    stacked: tuple[Edit, ...]
-    branches: int
-    mixed: MixedDepthwise | None
-    """Depthwise convolutions of several windows, and nothing else."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Stacked, the cell is one convolution."""
-        return any(isinstance(edit, Reconnect) for edit in self.stacked)
-
-    def __str__(self) -> str:
-        return f"{self.region.name}: {self.branches} branches, {self.operators} convolutions and pools"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding each for cells that are one convolution in parts, for depthwise windows, and for the others."""
-    linear = {node.key for merge in merges(ctx.graph) for node in merge.nodes}
-    found = [region for region in regions(ctx.graph, MIN_BRANCHES) if not linear & {n.key for n in region.joins}]
-    cells = [cell for region in found if (cell := _cell(ctx, region)) is not None]
-    cells.sort(key=lambda cell: -cell.seconds)
-    plain = [cell for cell in cells if cell.mixed is None]
+    found = cells(ctx.analysis, RULE.code)
+    plain = [cell for cell in found if cell.mixed is None]
     for whole in (True, False):
         chosen = [cell for cell in plain if cell.is_whole == whole]
         if chosen:
-            yield _finding(ctx, chosen, whole)
-    mixed = [cell for cell in cells if cell.mixed is not None]
+            yield _fragments(ctx, chosen, whole)
+    mixed = [cell for cell in found if cell.mixed is not None]
     if mixed:
-        yield _of_windows(ctx, mixed)
+        yield _windows(ctx, mixed)
 
 
-def _of_windows(ctx: Context, cells: list[_Cell]) -> Finding:
-    """Depthwise convolutions of several windows side by side: one of the largest, where that is faster."""
-    found = [cell.mixed for cell in cells if cell.mixed is not None]
-    edits = {one.output: one.edits(ctx.graph, RULE.code) for one in found}
-    trial = alone(ctx.analysis, [edit for some in edits.values() for edit in some])
-    paying = [
-        (one, edits[one.output], cell)
-        for one, cell in zip(found, cells, strict=True)
-        if ctx.runs(edits[one.output]) and float(trial.seconds([trial.kernel_of[one.output]]).mean()) < cell.seconds
-    ]
-    fix = Fix(
-        f"one depthwise convolution of the largest window in {len(paying)} of {plural(len(cells), 'place')}",
-        "exact",
-        tuple(edit for _, some, _ in paying for edit in some),
-    )
-    fixes = gaining(ctx.analysis, [fix])
-    first, (idle, kernels) = found[0], _idle(cells)
-    windows = ", ".join("x".join(map(str, window)) for window in first.windows)
-    lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)."
-    if fixes:
-        best, _, cell = paying[0]
-        told = (
-            f"one depthwise {'x'.join(map(str, best.largest.conv.kernel))}, smaller windows padded with zeros (exact)"
-        )
-        lost += f"\n{cell.region.name}: {told}, {best.macs / 1e6:.2f} M MACs for {cell.macs / 1e6:.2f} M."
-    else:
-        lost += "\nOne depthwise convolution of the largest window, the others padded with zeros, pays nowhere here."
-    return Finding(
-        message=f"{plural(len(cells), 'cell')} of depthwise convolutions with several windows ({windows} first)",
-        suggestion=lost,
-        nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
-        places=len(cells),
-        fixes=fixes,
-        severity=None if fixes else "info",
-        details=tuple(str(cell) for cell in cells[:_LISTED]),
-    )
-
-
-def _idle(cells: list[_Cell]) -> tuple[float, int]:
-    """The part of the cells' time that is launches and an unfilled machine, and their kernels."""
-    seconds = sum(cell.seconds for cell in cells)
-    return (sum(cell.idle for cell in cells) / seconds if seconds else 0.0), sum(cell.kernels for cell in cells)
-
-
-def _finding(ctx: Context, cells: list[_Cell], whole: bool) -> Finding:
-    worst, (idle, kernels) = cells[0], _idle(cells)
-    exact = tuple(edit for cell in cells for edit in cell.stacked)
-    fixes = [Fix("convolutions of one input stacked into one", "exact", exact)]
-    if not whole and any(_is_dense(ctx.graph, node) for cell in cells for node in cell.region.inner):
-        fixes += [_wide(ctx.graph, cells, count) for count in (1, 2)]
-    fixes = list(gaining(ctx.analysis, fixes))
+def _fragments(ctx: Context, found: list[Cell], whole: bool) -> Finding:
+    worst, idle, kernels = found[0], idle_share(found), sum(cell.kernels for cell in found)
+    exact = tuple(edit for cell in found for edit in cell.stacked)
+    stacked = Fix("convolutions of one input stacked into one", "exact", exact)
+    fixes = gaining(ctx.analysis, [stacked] if whole else [stacked, *as_wide(ctx.graph, found, RULE.code)])
     what = "convolution, its parts' weights stacked" if whole else "or two wide convolutions"
     lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)"
-    if idle < MIN_IDLE:
-        small = f"{kernels} small kernels{_widths(ctx, cells)}"
+    if idle < _MIN_IDLE:
+        width = median_width(ctx.graph, found)
+        small = f"{kernels} small kernels{'' if width is None else f' ({width} channels in the median)'}"
         lost = f"Little is launch overhead ({100 * idle:.0f} %): {small} run below the rate of wide ones"
     return Finding(
-        message=f"{plural(len(cells), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
+        message=f"{plural(len(found), 'fragmented cell')}, the dearest of {worst.operators} convolutions and pools in "
         f"{worst.branches} branches",
         suggestion=f"{lost}.\n{worst.region.name} first: one {what}, with its {worst.macs / 1e6:.1f} M MACs."
         if fixes
         else f"{lost}; onnxlint has no cheaper form of them.",
-        nodes=tuple(node.key for cell in cells for node in (*cell.region.inner, *cell.region.joins)),
-        places=len(cells),
-        fixes=tuple(fixes),
-        severity="info" if (idle < MIN_IDLE and not exact) or not fixes else None,
-        details=tuple(str(cell) for cell in cells[:_LISTED]),
+        nodes=tuple(node.key for cell in found for node in cell.nodes),
+        places=len(found),
+        fixes=fixes,
+        severity="info" if (idle < _MIN_IDLE and not exact) or not fixes else None,
+        details=tuple(map(str, found[:_LISTED])),
     )
 
 
-def _widths(ctx: Context, cells: list[_Cell]) -> str:
-    """The middle one of their convolutions' widths; nothing where they have none."""
-    found = [sizes(ctx.graph, node) for cell in cells for node in cell.region.inner]
-    widths = [conv.out_channels for conv in found if conv is not None]
-    return f" ({int(median(widths))} channels in the median)" if widths else ""
-
-
-def _is_dense(graph: Graph, node: Node) -> bool:
-    """A wide convolution in place of depthwise ones alone would be another kind."""
-    conv = sizes(graph, node)
-    return conv is not None and not conv.is_depthwise
-
-
-def _cell(ctx: Context, region: Region) -> _Cell | None:
-    """The region as a cell, None where it has too few operators or branches or leaves the device."""
-    analysis, members = ctx.analysis, {node.key for node in (*region.inner, *region.joins)}
-    indices = sorted({analysis.kernel_of[key] for key in members})
-    own = {i: k for i in indices if (k := ctx.kernels[i]).main.key in members and not k.is_free}
-    operators = [k for k in own.values() if k.main.op_type in _OPERATORS]
-    branches = distinct_branches(ctx.graph, region, _OPERATORS)
-    if len(operators) < MIN_OPERATORS or branches < MIN_BRANCHES or any(k.on_host for k in own.values()):
-        return None
-    seconds, idle = float(analysis.seconds(own).mean()), idle_seconds(analysis, list(own))
-    macs = sum(analysis.kernel_costs[i].macs for i in own)
-    merged = tuple(stacked(ctx.graph, region.joins[-1], RULE.code))
-    mixed = mixed_depthwise(ctx.graph, region.joins[-1])
-    return _Cell(region, len(operators), len(own), seconds, idle, macs, merged, branches, mixed)
-
-
-def _wide(graph: Graph, cells: list[_Cell], count: int) -> Fix:
-    """The cells as `count` wide convolutions each, with the same MACs."""
-    edits = (edit for cell in cells for edit in wide_convolutions(graph, cell.region, cell.macs, count, RULE.code))
-    how = "one wide convolution" if count == 1 else f"{count} wide convolutions"
-    return Fix(f"{how} of equal MACs in place of each of {plural(len(cells), 'cell')}", "advice", tuple(edits))
+def _windows(ctx: Context, found: list[Cell]) -> Finding:
+    """Depthwise convolutions of several windows side by side: one of the largest, where that is faster."""
+    mixed = [cell.mixed for cell in found if cell.mixed is not None]
+    edits = {one.output: one.edits(ctx.graph, RULE.code) for one in mixed}
+    trial = alone(ctx.analysis, [edit for some in edits.values() for edit in some])
+    paying = [
+        (one, edits[one.output], cell)
+        for one, cell in zip(mixed, found, strict=True)
+        if ctx.runs(edits[one.output]) and float(trial.seconds([trial.kernel_of[one.output]]).mean()) < cell.seconds
+    ]
+    fix = Fix(
+        f"one depthwise convolution of the largest window in {len(paying)} of {plural(len(found), 'place')}",
+        "exact",
+        tuple(edit for _, some, _ in paying for edit in some),
+    )
+    fixes = gaining(ctx.analysis, [fix])
+    windows = ", ".join("x".join(map(str, window)) for window in mixed[0].windows)
+    idle, kernels = idle_share(found), sum(cell.kernels for cell in found)
+    lost = f"{100 * idle:.0f} % of their time is launch overhead or an unfilled machine ({kernels} kernels)."
+    if fixes:
+        best, _, cell = paying[0]
+        kernel = "x".join(map(str, best.largest.conv.kernel))
+        lost += f"\n{cell.region.name}: one depthwise {kernel}, smaller windows padded with zeros (exact), "
+        lost += f"{best.macs / 1e6:.2f} M MACs for {cell.macs / 1e6:.2f} M."
+    else:
+        lost += "\nOne depthwise convolution of the largest window, the others padded with zeros, pays nowhere here."
+    return Finding(
+        message=f"{plural(len(found), 'cell')} of depthwise convolutions with several windows ({windows} first)",
+        suggestion=lost,
+        nodes=tuple(node.key for cell in found for node in cell.nodes),
+        places=len(found),
+        fixes=fixes,
+        severity=None if fixes else "info",
+        details=tuple(map(str, found[:_LISTED])),
+    )
 
 
 _CELL = """(float[1,64,14,14] x) => (float[1,64,14,14] y)
