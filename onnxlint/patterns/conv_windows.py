@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise, product
 
 from onnxlint.finding import Declare, Edit, Insert
@@ -60,14 +61,19 @@ def _tiled(window: Window, most: Bounds) -> Iterator[Form]:
     tiles = [(top, left) for top in rows for left in columns]
     if not 1 < len(tiles) <= MAX_PARTS:
         return
-    above, before, below, behind = window.pads
     weight = window.graph.type_of(window.node.inputs[1]).dims
     edits: list[Edit] = [window.gone]
     parts: list[str] = []
+    source = window.node.inputs[0]
+    if max(window.pads) > most.padding:
+        source = window.name("padded")
+        window, padded = _padded(window, source)
+        edits += padded
+    above, before, below, behind = window.pads
     for index, ((y, tall), (x, wide)) in enumerate(tiles):
         # what the tile sees begins y rows lower
         pads = (above - y, before - x, below - (window.kernel[0] - y - tall), behind - (window.kernel[1] - x - wide))
-        value, cut = _inner(window, pads, f"part{index}")
+        value, cut = _inner(window, source, pads, f"part{index}")
         tile, result = window.name(f"tile{index}"), window.name(f"sum{index}")
         edits += [
             *cut,
@@ -97,7 +103,7 @@ def _taps(window: Window) -> Iterator[Form]:
     seen = [index for index, pads in enumerate(cuts) if _is_seen(window, pads)]
     for index in seen:
         pads = cuts[index]
-        value, cut = _inner(window, pads, f"part{index}")
+        value, cut = _inner(window, window.node.inputs[0], pads, f"part{index}")
         tap = window.name(f"tap{index}")
         result = window.name(f"sum{index}") if len(seen) > 1 else window.node.outputs[0]
         attributes = with_attributes(window, kernel_shape=[1, 1], dilations=[1, 1], pads=[max(0, pad) for pad in pads])
@@ -122,9 +128,8 @@ def _taps(window: Window) -> Iterator[Form]:
         yield Form("the dilated kernel weight by weight", "exact", tuple(edits), told)
 
 
-def _inner(window: Window, pads: tuple[int, int, int, int], word: str) -> tuple[str, tuple[Edit, ...]]:
+def _inner(window: Window, source: str, pads: tuple[int, int, int, int], word: str) -> tuple[str, tuple[Edit, ...]]:
     """What a part of the kernel sees of the map, and the edits that cut it: padding below zero is a slice."""
-    source = window.node.inputs[0]
     if min(pads) >= 0:
         return source, ()
     (n, c, h, w), value = window.into, window.name(word)
@@ -197,18 +202,20 @@ def _padded_before(window: Window, most: Bounds) -> Iterator[Form]:
     """Padding by an operator of its own."""
     if max(window.pads) <= most.padding:
         return
-    (n, c, h, w), (top, left, bottom, right) = window.into, window.pads
-    padded, amounts = window.name("padded"), window.name("pads")
-    without = with_attributes(window, pads=[0, 0, 0, 0])
-    edits = (
-        window.gone,
-        integers(amounts, 8),
-        Declare(padded, window.like((n, c, h + top + bottom, w + left + right))),
-        Insert("Pad", (window.node.inputs[0], amounts), (padded,)),
-        Insert("Conv", (padded, *window.node.inputs[1:]), window.node.outputs, without),
-    )
+    padded = window.name("padded")
+    bare, edits = _padded(window, padded)
+    conv = Insert("Conv", (padded, *window.node.inputs[1:]), window.node.outputs, with_attributes(bare))
     told = f"Pad by {max(window.pads)} first, then the convolution without padding"
-    yield Form("the padding by an operator of its own", "exact", edits, told)
+    yield Form("the padding by an operator of its own", "exact", (window.gone, *edits, conv), told)
+
+
+def _padded(window: Window, padded: str) -> tuple[Window, tuple[Edit, ...]]:
+    """The window over the padded map, without padding, and the edits that pad it."""
+    (n, c, h, w), (top, left, bottom, right) = window.into, window.pads
+    whole, amounts = (n, c, h + top + bottom, w + left + right), window.name("pads")
+    pad = Insert("Pad", (window.node.inputs[0], amounts), (padded,))
+    edits = (integers(amounts, 8), Declare(padded, window.like(whole)), pad)
+    return replace(window, pads=(0, 0, 0, 0), into=whole), edits
 
 
 def _split_channels(window: Window, most: Bounds) -> Iterator[Form]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import reshaped, stored
@@ -10,13 +12,24 @@ from onnxlint.tensor import TensorType
 _WIDENED = frozenset({"Add", "Sub", "Mul", "Div"})
 
 
-def in_four_dims(graph: Graph, node: Node) -> tuple[Edit, ...]:
-    """The same with dims of one in front, where the operands have one shape or are one number; nothing where not."""
+def in_four_dims(graph: Graph, node: Node, operator: str = "") -> tuple[Edit, ...]:
+    """The same with dims of one around, where the operands have one shape or are constant; nothing where not.
+
+    A constant is one number or one for each channel. `operator`: in place of the node's own, with other constants.
+    """
     known, out = graph.type_of(node.outputs[0]), node.outputs[0]
     rank = known.rank or 0
     if node.op_type not in _WIDENED or node.domain or not known.is_known or not 0 < rank < 4:
         return ()
-    wide = TensorType(known.dtype, (1,) * (4 - rank) + known.dims)
+    constants = {name for name in node.inputs if graph.is_constant(name)}
+    axes = {_axis(graph.type_of(name), known) for name in constants}
+    axis = next(iter(axes), -1)
+    if axis is None or len(axes) > 1:
+        return ()
+    dims = (1,) * (4 - rank) + known.dims
+    if axis >= 0:
+        dims = (math.prod(known.dims[:axis]), known.dims[axis], math.prod(known.dims[axis + 1 :]), 1)
+    wide = TensorType(known.dtype, dims)
     edits: list[Edit] = [Remove(node.key), Declare(f"{out}/four", wide)]
     operands: list[str] = []
     for index, name in enumerate(node.inputs):
@@ -24,11 +37,23 @@ def in_four_dims(graph: Graph, node: Node) -> tuple[Edit, ...]:
         if name in node.inputs[:index]:
             operands.append(operands[node.inputs.index(name)])
             continue
-        if held.is_known and held.elements == 1 and graph.is_constant(name):
-            edits.append(stored(operand, held.dtype, (1, 1, 1, 1)))
-        elif held.shape == known.shape and not graph.is_constant(name):
+        if name in constants:
+            edits.append(stored(operand, held.dtype, (1, held.elements or 1, 1, 1)))
+        elif held.shape == known.shape:
             edits += [Declare(operand, wide), *reshaped(name, operand, 4)]
         else:
             return ()
         operands.append(operand)
-    return (*edits, Insert(node.op_type, tuple(operands), (f"{out}/four",)), *reshaped(f"{out}/four", out, rank))
+    name = operator or node.op_type
+    return (*edits, Insert(name, tuple(operands), (f"{out}/four",)), *reshaped(f"{out}/four", out, rank))
+
+
+def _axis(held: TensorType, known: TensorType) -> int | None:
+    """The axis along which a constant differs, -1 for one number, None for more."""
+    if not held.is_known or len(held.dims) > len(known.dims):
+        return None
+    lead = len(known.dims) - len(held.dims)
+    along = [lead + axis for axis, size in enumerate(held.dims) if size != 1]
+    if not along:
+        return -1
+    return along[0] if len(along) == 1 and known.dims[along[0]] == held.elements else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
@@ -12,6 +12,7 @@ from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.edits import reshaped
 from onnxlint.patterns.moves import moves
 from onnxlint.patterns.permutations import only_reader
+from onnxlint.patterns.rotations import ROTATION
 from onnxlint.tensor import TensorType
 
 Step = tuple[tuple[int, ...], tuple[int, ...]]
@@ -70,6 +71,15 @@ def joined_moves(graph: Graph, limit: int, told: Collection[str]) -> Iterator[Jo
         if len(groups) <= _MAX_GROUPS:
             sizes = [math.prod(order[place].size for place in group) for group in groups]
             yield Joined(move.nodes, tuple(_steps([group[0] for group in groups], sizes, limit)), move.output)
+
+
+def by_rotation(found: Joined) -> Joined:
+    """The same with two last blocks that change places by (0,2,3,1) before a dim of 1: some devices have but that."""
+    steps = [
+        ((1,) * (3 - len(sizes)) + sizes + (1,), ROTATION) if order in ((1, 0), (0, 2, 1)) else (sizes, order)
+        for sizes, order in found.steps
+    ]
+    return replace(found, steps=tuple(steps))
 
 
 def grouped(order: Sequence[int], dims: Sequence[int]) -> list[list[int]] | None:

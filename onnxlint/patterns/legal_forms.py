@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from onnxlint.device_operators import Condition
 from onnxlint.finding import Fix, Insert
@@ -10,8 +11,9 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.edits import stored
 from onnxlint.patterns.forms import Form, Runs, everywhere
+from onnxlint.patterns.phases import phases
 from onnxlint.patterns.pool_windows import legal_pools
-from onnxlint.patterns.windows import Window, bounds, by, window_of
+from onnxlint.patterns.windows import Window, between_views, bounds, by, window_of
 
 _PREPROCESSING = frozenset({"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity"})
 _MAX_PREPROCESSING = 8
@@ -45,8 +47,11 @@ def _legal(graph: Graph, conditions: Sequence[Condition], node: Node) -> Iterato
     depthwise = node.attr("group", 1) > 1 and weight is not None and len(weight) > 1 and weight[1] == 1
     most = bounds([limit for limit in conditions if limit.op == node.op_type], depthwise=depthwise)
     if node.op_type == "ConvTranspose":
-        yield from _turned(window)
-    yield from legal_convolutions(window, most) if node.op_type == "Conv" else legal_pools(window, most)
+        forms: Iterator[Form] = chain(_turned(window), phases(window))
+    else:
+        forms = legal_convolutions(window, most) if node.op_type == "Conv" else legal_pools(window, most)
+    is_row = graph.type_of(node.inputs[0]).rank == 3
+    yield from (between_views(window, form) if is_row else form for form in forms)
 
 
 def _turned(window: Window) -> Iterator[Form]:

@@ -12,6 +12,7 @@ from onnxlint.patterns.forms import Form
 from onnxlint.tensor import FLOAT, TensorType
 
 _LARGEST_SCALE = 16
+_STRIDED = "down by 2 an AveragePool, by more a depthwise convolution of that stride"
 
 
 def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> Iterator[Form]:
@@ -22,6 +23,7 @@ def resize_forms(graph: Graph, node: Node, conditions: Sequence[Condition]) -> I
     if after.dims[:2] != before.dims[:2]:
         return
     yield _by_products(graph, node)
+    yield from _strided(graph, node)
     tall, wide = after.dims[2] / before.dims[2], after.dims[3] / before.dims[3]
     if tall != wide or tall != int(tall) or not 1 < tall <= _LARGEST_SCALE:
         return
@@ -51,6 +53,30 @@ def _by_products(graph: Graph, node: Node) -> Form:
         Insert("MatMul", (between, columns), (node.outputs[0],)),
     )
     return Form("two products by constant interpolation matrices", "exact", edits)
+
+
+def _strided(graph: Graph, node: Node) -> Iterator[Form]:
+    """Down by whole factors: a mean of the two by two in the middle of each block, or its one in the middle."""
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    transform = node.attr("coordinate_transformation_mode", b"half_pixel")
+    factors = [old // max(new, 1) for old, new in zip(before.dims[2:], after.dims[2:], strict=True)]
+    is_whole = [by * new for by, new in zip(factors, after.dims[2:], strict=True)] == list(before.dims[2:])
+    if not is_whole or min(after.dims[2:]) < 2 or not 1 < max(factors) <= _LARGEST_SCALE or node.attr("antialias", 0):
+        return
+    if node.attr("mode", b"nearest") != b"linear" or transform not in (b"half_pixel", b"pytorch_half_pixel"):
+        return
+    window = (("kernel_shape", factors), ("strides", factors))
+    if set(factors) <= {1, 2}:
+        edits: tuple[Edit, ...] = (Remove(node.key), Insert("AveragePool", node.inputs[:1], node.outputs, window))
+        yield Form(_STRIDED, "exact", edits)
+        return
+    channels, weight = before.dims[1], f"{node.outputs[0]}/kernel"
+    edits = (
+        Remove(node.key),
+        stored(weight, before.dtype, (channels, 1, *factors)),
+        Insert("Conv", (node.inputs[0], weight), node.outputs, (("group", channels), *window)),
+    )
+    yield Form(_STRIDED, "exact", edits)
 
 
 def _repeats(node: Node, transform: bytes) -> bool:

@@ -21,6 +21,8 @@ from onnxlint.patterns.simpler_arithmetic import (
 from onnxlint.patterns.simpler_moves import along_the_last_axis, broadcast, one_place, parts, transposition, view
 from onnxlint.patterns.stacked_sums import sum_of_stack
 
+_INVERSES = {"Div": ("Mul", "the reciprocal"), "Sub": ("Add", "the negated constant")}
+
 
 def rewrites(graph: Graph, node: Node) -> Iterator[Form]:
     """The forms of one node whose shape is known."""
@@ -32,6 +34,10 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Form]:
 def _wide(graph: Graph, node: Node) -> Iterator[Form]:
     if edits := in_four_dims(graph, node):
         yield Form(f"{node.op_type} in 4-D, between views", "exact", edits)
+        if node.op_type in _INVERSES and graph.is_constant(node.inputs[1]) and not graph.is_constant(node.inputs[0]):
+            other, word = _INVERSES[node.op_type]
+            title = f"{node.op_type} by a constant as {other} of {word} in 4-D, between views"
+            yield Form(title, "exact", in_four_dims(graph, node, other))
 
 
 def _stack(graph: Graph, node: Node) -> Iterator[Form]:

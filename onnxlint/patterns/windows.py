@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from onnxlint.conditions import kernel_of
 from onnxlint.device_operators import Condition
-from onnxlint.finding import Declare, Insert, Remove
+from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.edits import reshaped
 from onnxlint.patterns.forms import Form
 from onnxlint.tensor import TensorType
 
-MAX_PARTS = 16
+MAX_PARTS = 32
 """In more pieces than these nothing is cut."""
 _NO_LIMIT = 1 << 20
 
@@ -53,7 +54,10 @@ def bounds(conditions: Sequence[Condition], *, depthwise: bool) -> Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A 4-D convolution or pool with its numbers: kernel, strides, dilations and pads (top, left, bottom, right)."""
+    """A convolution or pool over maps, a row being one of height 1: kernel, strides, dilations and pads.
+
+    The pads are those on top, left, at the bottom and right.
+    """
 
     graph: Graph
     node: Node
@@ -83,12 +87,14 @@ class Window:
 
 
 def window_of(graph: Graph, node: Node) -> Window | None:
-    """The node as a window over a 4-D map of known shape; None for ceil mode and the like."""
+    """The node as a window over a map or row of known shape; None for ceil mode and the like."""
     before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
-    if not (before.is_known and after.is_known and before.rank == after.rank == 4) or len(node.outputs) > 1:
+    if not (before.is_known and after.is_known and before.rank == after.rank) or len(node.outputs) > 1:
         return None
-    if node.attr("ceil_mode", 0):
+    if node.attr("ceil_mode", 0) or before.rank not in (3, 4):
         return None
+    if before.rank == 3:
+        return _over_one_dim(graph, node)
     kernel = kernel_of(graph, node) or list(before.dims[2:])
     numbers = (kernel, node.attr("strides") or (1, 1), node.attr("dilations") or (1, 1))
     pads = node.attr("pads") or (0, 0, 0, 0)
@@ -103,6 +109,42 @@ def window_of(graph: Graph, node: Node) -> Window | None:
     out = after.dims
     whole, result = (n, c, h, w), (out[0], out[1], out[2], out[3])
     return Window(graph, node, size, stride, dilation, (top, left, bottom, right), whole, result)
+
+
+def _over_one_dim(graph: Graph, node: Node) -> Window | None:
+    """A window over a row, as one over a map of height 1."""
+    before, after = graph.type_of(node.inputs[0]).dims, graph.type_of(node.outputs[0]).dims
+    kernel, pads = kernel_of(graph, node) or list(before[2:]), node.attr("pads") or (0, 0)
+    stride, dilation = node.attr("strides") or (1,), node.attr("dilations") or (1,)
+    if [len(found) for found in (kernel, stride, dilation, pads)] != [1, 1, 1, 2]:
+        return None
+    if node.attr("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+        return None
+    across = (0, int(pads[0]), 0, int(pads[1]))
+    into, out = (before[0], before[1], 1, before[2]), (after[0], after[1], 1, after[2])
+    numbers = (kernel[0], stride[0], dilation[0])
+    size, step, spread = ((1, int(number)) for number in numbers)
+    return Window(graph, node, size, step, spread, across, into, out)
+
+
+def between_views(window: Window, form: Form) -> Form:
+    """The form of a window over a row, whose operators work on maps of height 1, between the row's own dims."""
+    node, graph = window.node, window.graph
+    source, result = window.name("map"), window.name("mapped")
+    names = {node.inputs[0]: source, node.outputs[0]: result}
+    edits: list[Edit] = [Declare(source, window.like(window.into)), *reshaped(node.inputs[0], source, 4)]
+    if len(node.inputs) > 1:
+        held, weight = graph.type_of(node.inputs[1]).dims, window.name("map/weight")
+        names[node.inputs[1]] = weight
+        edits.append(window.stored(weight, (*held[:2], 1, *held[2:])))
+    for edit in form.edits:
+        if isinstance(edit, Insert):
+            inputs, outputs = ([names.get(name, name) for name in row] for row in (edit.inputs, edit.outputs))
+            edits.append(Insert(edit.op_type, tuple(inputs), tuple(outputs), edit.attributes, edit.domain))
+        else:
+            edits.append(edit)
+    edits += [Declare(result, window.like(window.out)), *reshaped(result, node.outputs[0], 3)]
+    return Form(form.title, form.safety, tuple(edits), form.told)
 
 
 def _same(
@@ -133,29 +175,35 @@ def with_attributes(window: Window, **changed: object) -> tuple[tuple[str, objec
 
 def subsampled(window: Window, most: Bounds) -> Iterator[Form]:
     """A stride in two steps: the window at a smaller stride, then every few results."""
-    if max(window.strides) <= most.stride or window.strides[0] != window.strides[1]:
+    if max(window.strides) <= most.stride:
         return
-    stride = window.strides[0]
-    first = next((s for s in range(min(most.stride, stride - 1), 0, -1) if stride % s == 0), 0)
-    second = stride // first if first else 0
-    if not first or second > most.stride:
+    first = [
+        stride if stride <= most.stride else next((s for s in range(most.stride, 0, -1) if stride % s == 0), 0)
+        for stride in window.strides
+    ]
+    second = [stride // step if step else _NO_LIMIT for stride, step in zip(window.strides, first, strict=True)]
+    if max(second) > most.stride:
         return
     dims = tuple(
-        (size + sum(window.pads[axis::2]) - (kernel - 1) * dilation - 1) // first + 1
+        (size + sum(window.pads[axis::2]) - (kernel - 1) * dilation - 1) // first[axis] + 1
         for axis, (size, kernel, dilation) in enumerate(
             zip(window.into[2:], window.kernel, window.dilations, strict=True)
         )
     )
     wide = window.name("wide")
-    picked = (("kernel_shape", [1, 1]), ("strides", [second, second]))
+    picked = (("kernel_shape", [1, 1]), ("strides", second))
     edits = (
         window.gone,
         Declare(wide, window.like((*window.out[:2], *dims))),
-        Insert(window.node.op_type, window.node.inputs, (wide,), with_attributes(window, strides=[first, first])),
+        Insert(window.node.op_type, window.node.inputs, (wide,), with_attributes(window, strides=first)),
         Insert("MaxPool", (wide,), window.node.outputs, picked),
     )
-    told = f"stride {first}, then a 1x1 MaxPool of stride {second}"
+    told = f"stride {_each(first)}, then a 1x1 MaxPool of stride {_each(second)}"
     yield Form("the stride in two steps", "exact", edits, told)
+
+
+def _each(steps: Sequence[int]) -> str:
+    return str(max(steps)) if len(set(steps)) == 1 or min(steps) == 1 else by(*steps)
 
 
 def by(height: int, width: int | None = None) -> str:

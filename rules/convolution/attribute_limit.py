@@ -14,7 +14,8 @@ detector's 13x13 MaxPool and attention over 9x9 neighbours are the usual ones.
 ## How to fix
 The nearest form within the limit is built and priced, and offered if the device runs it. Exact, no retraining:
 - a kernel as large as its stride: SpaceToDepth until it fits (8x8 becomes 4x4 on 4 times the channels);
-- any kernel: tiles of it, each over its part of the input, and their sum;
+- any kernel: tiles of it, each over its part of the input, and their sum (over a row, as over a map of height 1);
+- ConvTranspose of any stride: a plain convolution for each place between two inputs, side by side in a Concat;
 - a stride in two steps, a dilated kernel filled with zeros, padding by a Pad, input channels in parts;
 - MaxPool 13x13 as pools of 7x7 and 7x7 behind each other; AveragePool over its whole input as GlobalAveragePool,
   without overlap as two pools; a global pool behind a small one.
@@ -46,12 +47,11 @@ def check(ctx: Context) -> Iterator[Finding]:
     patches = {one.conv.node.key for one in patch_embeddings(ctx.graph)}
     for node in ctx.graph.compute_nodes:
         if node.key not in patches and cause(ctx.graph, table, node, ctx.support(node)) == "window":
-            depthwise = " depthwise" if node.op_type == "Conv" and node.attr("group", 1) > 1 else ""
-            beyond.setdefault(f"{depthwise.strip()} {node.op_type}".strip(), []).append(node)
+            beyond.setdefault(f"{_kind(ctx, node)} {node.op_type}".strip(), []).append(node)
     for what, nodes in beyond.items():
         forms = list(legal_forms(ctx.graph, limits, nodes, ctx.runs))
         forms = [(fix, words) for fix, words in forms if bearable(ctx.analysis, [fix])]
-        none = f"No window of {ctx.device.name} does the same for less; choose one within the limit."
+        none = f"onnxlint has no form of it that {ctx.device.name} runs for less; choose one within the limit."
         reasons = {ctx.support(node).reason for node in nodes}
         yield Finding(
             message=leaves(ctx.analysis, f"{what} beyond its limits", len(nodes), nodes),
@@ -62,6 +62,13 @@ def check(ctx: Context) -> Iterator[Finding]:
             severity=severity_of_leaving(ctx.analysis, nodes),
             details=(*sorted(reasons)[:_MAX_SHOWN], *cost_of_leaving(ctx.analysis, nodes)),
         )
+
+
+def _kind(ctx: Context, node: Node) -> str:
+    if node.op_type != "Conv" or node.attr("group", 1) == 1:
+        return ""
+    weight = ctx.graph.type_of(node.inputs[1]).shape
+    return "depthwise" if weight is None or weight[1] == 1 else "grouped"
 
 
 _PATCHES = """

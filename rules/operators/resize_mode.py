@@ -12,7 +12,9 @@ large. Feature pyramids and decoders do it at every level.
 ## How to fix
 Built and priced, and offered where the device runs it and it costs no more than now:
 - exact: nearest by 4 as two steps by 2; nearest by k as a transposed convolution of kernel and stride k with ones, one
-  group a channel; any mode and scale as two matrix products by constant interpolation matrices, rows and columns;
+  group a channel; linear (half_pixel) down by 2 as an AveragePool, by another whole factor as a depthwise convolution
+  with the weights of the middle; any mode and scale as two matrix products by constant interpolation matrices, of
+  rows and of columns;
 - close: bilinear by an even k (half_pixel) as a transposed convolution of kernel 2k and stride k with fixed weights:
   the border is padded with zeros, not repeated;
 - lossy, when retraining: the mode or transform that the device has, which moves each pixel by half a step at most.
@@ -76,7 +78,8 @@ def _advice(ctx: Context, node: Node, forms: list[Fix]) -> str:
     modes = next((limit.modes for limit in conditions if limit.modes), None)
     before, after = ctx.graph.type_of(node.inputs[0]), ctx.graph.type_of(node.outputs[0])
     images = before.is_known and after.is_known and len(before.dims) == len(after.dims) > 2
-    if images and any(b % a for a, b in zip(before.dims, after.dims, strict=True) if a):
+    is_exact = any(fix.safety == "exact" for fix in forms)
+    if images and not is_exact and any(b % a for a, b in zip(before.dims, after.dims, strict=True) if a):
         sizes = [f"{one.dims[-2]}x{one.dims[-1]}" for one in (before, after)]
         lines.insert(0, f"{sizes[0]} to {sizes[1]} is no whole factor: choose an input size that needs no resizing.")
     elif not lines and modes:

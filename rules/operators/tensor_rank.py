@@ -37,7 +37,7 @@ from onnxlint.partitions import severity_of_leaving
 from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.flat_convolutions import flat_convolutions
-from onnxlint.patterns.joined_dims import joined_dims, joined_edits, joined_moves, row_dims
+from onnxlint.patterns.joined_dims import by_rotation, joined_dims, joined_edits, joined_moves, row_dims
 from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.placement import exceeds_rank
@@ -112,6 +112,10 @@ def check(ctx: Context) -> Iterator[Finding]:
     if windows:
         nodes = [high.pop(node.key) for found in windows for node in found.nodes if node.key in high]
         edits = tuple(edit for found in windows for edit in joined_edits(ctx.graph, found, limit))
+        if not ctx.runs(edits):
+            turned = [by_rotation(found) for found in windows]
+            other = tuple(edit for found in turned for edit in joined_edits(ctx.graph, found, limit))
+            windows, edits = (turned, other) if ctx.runs(other) else (windows, edits)
         dims = max(_rank(ctx, node) for node in nodes)
         steps = max((found.steps for found in windows), key=len)
         told = (

@@ -13,11 +13,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from linting import found_in
 
+from onnxlint.device_operators import Condition
 from onnxlint.patterns.conv_windows import legal_convolutions
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.legal_forms import legal_forms
 from onnxlint.patterns.pool_windows import legal_pools
 from onnxlint.patterns.windows import Bounds, window_of
 from onnxlint.values import Array
+from onnxlint.whatif import apply
 
 FREE = 1 << 20
 
@@ -162,6 +165,81 @@ TILES, BLOCKS, STRIDE, POOLS, FILLED, TAPS = (
 )  # fmt: skip
 def test_a_form_called_exact_computes_the_same(text: str, limits: Bounds, title: str) -> None:
     assert is_exact(text, limits, title)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_transposed_convolution_is_its_phases(data: st.DataObject) -> None:
+    rank = data.draw(st.integers(1, 2))
+    sides = range(rank)
+    stride = [data.draw(st.integers(2 if rank == 1 else 1, 5)) for _ in sides]
+    kernel = [data.draw(st.integers(1, 11)) for _ in sides]
+    least = [max(0, size - step) for size, step in zip(kernel, stride, strict=True)]
+    pads = [data.draw(st.integers(0, least[axis % rank])) for axis in range(2 * rank)]
+    # a whole number of results between two inputs
+    more = [-(kernel[axis] - pads[axis] - pads[axis + rank]) % stride[axis] for axis in sides]
+    size, groups = [data.draw(st.integers(3, 6)) for _ in sides], data.draw(st.sampled_from([1, 2]))
+    text = f"""t (float[2,4,{",".join(map(str, size))}] x) => (y)
+    <float[4,{6 // groups},{",".join(map(str, kernel))}] w, float[6] b>
+    {{ y = ConvTranspose<kernel_shape={kernel}, strides={stride}, pads={pads}, output_padding={more}, group={groups}>
+      (x, w, b) }}"""
+    graph = graph_of(text)
+    assume(graph.type_of("y").is_known and (graph.type_of("y").elements or 0) > 0)
+    found = list(legal_forms(graph, [], graph.compute_nodes, lambda edits: True))
+    titles = {fix.title: fix for fix, _ in found}
+    assume("as plain convolutions, interleaved" in titles)
+    fix = titles["as plain convolutions, interleaved"]
+    across = [1] * (2 - rank)
+    steps, begin, whole = [*across, *stride], [*(0 for _ in across), *pads[:rank]], weight((4, 6 // groups, *kernel))
+    flat = whole.reshape(4, 6 // groups, *across, *kernel)
+    made = apply(graph, fix.edits)
+    shapes = {n.inputs[1]: made.type_of(n.outputs[0]).dims for n in made.compute_nodes if n.op_type == "Reshape"}
+
+    def after(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        if name in shapes:
+            return np.array(shapes[name])
+        place = re.search(r"phase(\d+)x(\d+)/weight$", name)
+        if place is None:
+            return weight(dims)
+        first = [(int(at) + pad) % step for at, pad, step in zip(place.groups(), begin, steps, strict=True)]
+        part = flat[:, :, first[0] :: steps[0], first[1] :: steps[1]]
+        filled = np.zeros((*part.shape[:2], *dims[2:]), np.float32)
+        filled[:, :, : part.shape[2], : part.shape[3]] = part
+        turned = filled[:, :, ::-1, ::-1].reshape(groups, 4 // groups, 6 // groups, *dims[2:])
+        return np.ascontiguousarray(turned.transpose(0, 2, 1, 3, 4).reshape(dims))
+
+    assert same_outputs(graph, fix.edits, originals, after)
+
+
+@pytest.mark.parametrize("padding", [FREE, 4])
+@pytest.mark.parametrize(
+    ("kernel", "attributes"), [(10, "strides=[5]"), (17, "pads=[8,8], group=2"), (9, "pads=[0,3]")]
+)
+def test_a_kernel_over_a_row_is_cut_in_tiles_as_over_a_map(kernel: int, attributes: str, padding: int) -> None:
+    channels = 2 if "group" in attributes else 4
+    graph = graph_of(f"""row (float[2,4,40] x) => (y) <float[6,{channels},{kernel}] w, float[6] b>
+    {{ y = Conv<kernel_shape=[{kernel}], {attributes}>(x, w, b) }}""")
+    limits = [Condition(op="Conv", reason="r", source="s", max_kernel=7, max_padding=padding)]
+    [fix] = [f for f, _ in legal_forms(graph, limits, graph.compute_nodes, lambda _: True) if f.title == TILES]
+    window = window_of(graph, graph.compute_nodes[0])
+    assert window is not None
+    before, behind = window.pads[1], window.pads[3]
+    is_padded = max(before, behind) > padding
+    pads, size = ((0, 0, 0, 0), (1, 40 + before + behind)) if is_padded else (window.pads, (1, 40))
+    tiled = derived(weight((6, channels, kernel)).reshape(6, channels, 1, kernel), most(kernel=7), pads, size)
+    made = apply(graph, fix.edits)
+    shapes = {n.inputs[1]: made.type_of(n.outputs[0]).dims for n in made.compute_nodes if n.op_type == "Reshape"}
+
+    def after(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        if name in shapes:
+            return np.array(shapes[name])
+        if name == "b":
+            return weight(dims)
+        if name.endswith("/pads"):
+            return np.array([0, 0, 0, before, 0, 0, 0, behind])
+        return tiled(name, dims, dtype)
+
+    assert same_outputs(graph, fix.edits, originals, after)
 
 
 @settings(deadline=None, max_examples=25)

@@ -15,7 +15,7 @@ from onnxlint.device import load_device
 from onnxlint.finding import Edit
 from onnxlint.graph import Graph
 from onnxlint.patterns.broadcasts import broadcasts
-from onnxlint.patterns.joined_dims import joined_dims, joined_edits
+from onnxlint.patterns.joined_dims import by_rotation, joined_dims, joined_edits
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.target import target_for
@@ -179,6 +179,7 @@ def test_any_permutation_of_six_dims_has_a_form(perm: list[int], dims: list[int]
     assert graph.type_of("t").dims == tuple(moved)
     (found,) = joined_dims(graph, 4)
     assert_exact(graph, joined_edits(graph, found))
+    assert_exact(graph, joined_edits(graph, by_rotation(found)))
 
 
 @settings(max_examples=40, deadline=None)

@@ -73,6 +73,24 @@ def test_any_interpolation_is_two_products(mode: str, transform: str, scale: flo
     assert same_outputs(graph, form.edits, ones, weights)
 
 
+@pytest.mark.parametrize("transform", ["half_pixel", "pytorch_half_pixel"])
+@pytest.mark.parametrize("by", [(2, 2), (4, 4), (3, 3), (1, 2), (6, 3)])
+def test_a_whole_factor_down_is_a_stride(transform: str, by: tuple[int, int]) -> None:
+    text = f"""r (float[2,4,12,12] x) => (y) <float[4] s = {{1, 1, {1 / by[0]}, {1 / by[1]}}}>
+    {{ y = Resize<mode="linear", coordinate_transformation_mode="{transform}">(x, , s) }}"""
+    form = forms(text)["down by 2 an AveragePool, by more a depthwise convolution of that stride"]
+
+    def middle(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        rows, columns = (np.zeros(side, np.float32) for side in dims[2:])
+        for line in (rows, columns):
+            line[(line.size - 1) // 2] += 0.5
+            line[line.size // 2] += 0.5
+        return np.broadcast_to(np.outer(rows, columns), dims).copy()
+
+    assert form.safety == "exact"
+    assert same_outputs(graph_of(text), form.edits, ones, middle)
+
+
 def test_other_modes_need_retraining() -> None:
     assert forms(resize('mode="linear"', 2))["nearest (asymmetric) instead of linear"].safety == "lossy"
 
