@@ -12,7 +12,10 @@ from onnxlint import __version__
 USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
 VERSION_LINE = f"onnxlint {__version__}\n"
 MAIN_COMMAND = "check"
+COMMANDS = (MAIN_COMMAND, "profile", "rule", "device", "calibrate", "measure")
 HELP, VERSION = ("--help", "-h"), ("--version", "-V")
+_ALIKE = 0.5
+_RANGES = ((re.compile(r"(\S+)<=x<=(\S+)"), r"\1 to \2"), (re.compile(r"x>=(\S+)"), r"\1 or more"))
 _NO_CHOICE = re.compile(r"^'(.*)' is not one of ", re.DOTALL)
 
 
@@ -57,13 +60,19 @@ def _width(word: str, takes_value: Mapping[str, bool]) -> int:
 def usage_message(error: Any) -> str:
     """One line for a usage error of typer (of the click inside it, or of the click package)."""
     if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
-        near = sorted(error.possibilities or ())
-        near = difflib.get_close_matches(error.option_name, near, n=1, cutoff=0) if near else []
+        known = {spelling.lstrip("-"): spelling for spelling in sorted(error.possibilities or ())}
+        near = difflib.get_close_matches(error.option_name.lstrip("-"), known, n=1, cutoff=_ALIKE)
+        near = [known[word] for word in near]
         return f"unknown option {error.option_name!r} ({f'did you mean {near[0]!r}?' if near else '--help lists them'})"
     parameter = getattr(error, "param", None)
     wrong = _NO_CHOICE.match(getattr(error, "message", None) or "")
+    if wrong is None and parameter is not None and type(error).__name__ == "BadParameter":
+        message = " ".join(error.message.split()).rstrip(".")
+        for spelled, words in _RANGES:
+            message = spelled.sub(words, message)
+        return f"{parameter.opts[0]}: {message}"
     if parameter is None or wrong is None:
-        return " ".join(str(error.format_message()).split()).rstrip(".")
+        return " ".join(str(error.format_message()).split()).rstrip(".").removeprefix("Invalid value: ")
     choices = [str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", ())]
     near = difflib.get_close_matches(wrong[1].lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(choices)}"

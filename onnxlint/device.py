@@ -124,8 +124,10 @@ def load_device(name_or_path: str) -> Device:
     import difflib
 
     known = [alias for name in profile_names() for alias in (name, *_built_in(name).aliases)]
-    near = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(profile_names())}"
+    # of a short name half is much: `x4` may be `x3` or `x5`
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5 if len(wanted) < 4 else 0.6)
+    near = near[:1] if len(wanted) > 3 else near
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(profile_names())}"
     raise DeviceError(f"unknown device {printable(name_or_path)!r} ({hint})")
 
 

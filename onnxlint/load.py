@@ -23,6 +23,7 @@ from onnxlint.tensor import dtype_bits
 from onnxlint.text import printable, text
 from onnxlint.wire import LENGTH_KEY, MAX_CHILDREN, Data, TooMany, WireError, strip_tensors
 
+NO_SUCH_FILE = "no such file"
 DEFAULT_MAX_FILE_MB = 16_384
 MAX_GRAPH_MB = 256
 MAX_NODES = 1_000_000
@@ -116,7 +117,7 @@ def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> Loa
 
 def _why_not_opened(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return NO_SUCH_FILE
     if isinstance(error, PermissionError):
         return "permission denied"
     if isinstance(error, OSError) and error.strerror:

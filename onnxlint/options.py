@@ -19,8 +19,10 @@ Other commands (onnxlint COMMAND --help):
   onnxlint measure MODEL   predicted beside measured, kernel by kernel
   onnxlint check MODEL...  this one, also for a model named like a command
 \b
-Exit code: 0 clean, 1 findings, a broken budget or an incomplete analysis, 2 usage error or a model that can't be read.
+Exit code: 0 clean; 1 findings, a broken budget or an incomplete analysis;
+  2 usage error or a model that can't be read.
 """
+BINDING, FINDINGS, BUDGETS, LIMITS = "Device and shapes", "Rules and findings", "Budgets", "Limits"
 
 
 class Format(StrEnum):
@@ -105,50 +107,97 @@ def _finite(value: float | None) -> float | None:
 
 DEVICE_HELP = "A device's name or a profile.toml"
 DeviceOption = Annotated[
-    list[str] | None, typer.Option("--device", "-d", help=f"{DEVICE_HELP}; repeatable.", metavar="NAME")
+    list[str] | None,
+    typer.Option("--device", "-d", help=f"{DEVICE_HELP}; repeatable.", metavar="NAME", rich_help_panel=BINDING),
 ]
 PrecisionOption = Annotated[
-    Precision | None, typer.Option(help="Executed precision; default the device's own.", metavar=one_of(Precision))
+    Precision | None,
+    typer.Option(
+        help="Executed precision; default the device's own.", metavar=one_of(Precision), rich_help_panel=BINDING
+    ),
 ]
-ShapeOption = Annotated[list[str] | None, typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS")]
-DimOption = Annotated[list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE")]
-BatchOption = Annotated[int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20, metavar="N")]
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Bind an input: NAME=1x3x224x224.", metavar="NAME=DIMS", rich_help_panel=BINDING),
+]
+DimOption = Annotated[
+    list[str] | None, typer.Option(help="Bind a symbolic dim.", metavar="NAME=VALUE", rich_help_panel=BINDING)
+]
+BatchOption = Annotated[
+    int | None, typer.Option(help="Samples per pass.", min=1, max=1 << 20, metavar="N", rich_help_panel=BINDING)
+]
 OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there.", metavar="PATH")]
 RulesOption = Annotated[
-    list[Path] | None, typer.Option(help="Folders of further rule files, which are run.", metavar="DIR")
+    list[Path] | None,
+    typer.Option(help="Folders of further rule files, which are run.", metavar="DIR", rich_help_panel=FINDINGS),
 ]
 TimeoutOption = Annotated[
     float,
-    typer.Option(help="Seconds that a model may take.", min=0.1, max=86400, metavar="S", callback=_finite),
+    typer.Option(
+        help="Seconds that a model may take.", min=0.1, max=86400, metavar="S", callback=_finite, rich_help_panel=LIMITS
+    ),
 ]
 MeasureTimeout = Annotated[
     float | None,
     typer.Option(
-        help="Seconds that the runs may take; default by size.", min=0.1, max=86400, metavar="S", callback=_finite
+        help="Seconds that the runs may take; default by size.",
+        min=0.1,
+        max=86400,
+        metavar="S",
+        callback=_finite,
+        rich_help_panel=LIMITS,
     ),
 ]
 MemoryOption = Annotated[
     int | None,
-    typer.Option(help="MiB that native code may take; default by size.", min=64, max=1 << 20, metavar="MB"),
+    typer.Option(
+        help="MiB that native code may take; default by size.",
+        min=64,
+        max=1 << 20,
+        metavar="MB",
+        rich_help_panel=LIMITS,
+    ),
 ]
 FileOption = Annotated[
-    int, typer.Option("--max-file-mb", help="Largest model file read, in MiB.", min=1, max=1 << 24, metavar="MB")
+    int,
+    typer.Option(
+        "--max-file-mb",
+        help="Largest model file read, in MiB.",
+        min=1,
+        max=1 << 24,
+        metavar="MB",
+        rich_help_panel=LIMITS,
+    ),
 ]
 WeightsOption = Annotated[
     Weights,
-    typer.Option(help="Read weights' values for the rules that need them.", metavar=one_of(Weights)),
+    typer.Option(
+        help="Read weights' values for the rules that need them.", metavar=one_of(Weights), rich_help_panel=FINDINGS
+    ),
 ]
 ImpactOption = Annotated[
     float,
     typer.Option(
-        help="Hide findings below this % of the latency.", min=0, max=100, metavar="PERCENT", callback=_finite
+        help="Hide findings below this % of the latency.",
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        callback=_finite,
+        rich_help_panel=FINDINGS,
     ),
 ]
-LatencyBudget = Annotated[str | None, typer.Option(help="Fail above this latency: 10ms.", metavar="TIME")]
-ParamsBudget = Annotated[str | None, typer.Option(help="Fail above so many parameters: 5M.", metavar="N")]
-MacsBudget = Annotated[str | None, typer.Option(help="Fail above so many multiply-accumulates: 1G.", metavar="N")]
+LatencyBudget = Annotated[
+    str | None, typer.Option(help="Fail above this latency: 10ms.", metavar="TIME", rich_help_panel=BUDGETS)
+]
+ParamsBudget = Annotated[
+    str | None, typer.Option(help="Fail above so many parameters: 5M.", metavar="N", rich_help_panel=BUDGETS)
+]
+MacsBudget = Annotated[
+    str | None, typer.Option(help="Fail above so many multiply-accumulates: 1G.", metavar="N", rich_help_panel=BUDGETS)
+]
 MemoryBudget = Annotated[
-    str | None, typer.Option(help="Fail above this for weights and activations: 64MiB.", metavar="SIZE")
+    str | None,
+    typer.Option(help="Fail above this for weights and activations: 64MiB.", metavar="SIZE", rich_help_panel=BUDGETS),
 ]
 NewRule = Annotated[str | None, typer.Option("--new", help="Write a rule file to start from.", metavar="FAMILY/SLUG")]
 TestRules = Annotated[

@@ -18,6 +18,8 @@ from modelfiles import Run, run, usage_error
 from zoo.store import STORED
 
 from onnxlint import __version__
+from onnxlint.arguments import COMMANDS
+from onnxlint.commands.app import commands
 
 USAGE = "Usage: onnxlint [OPTIONS] MODEL..."
 MODEL = str(STORED)
@@ -49,6 +51,24 @@ def test_help_of_the_others(command: str) -> None:
         result = run(*words)
         assert (result.code, result.err) == (0, "")
         assert result.out.startswith(f"Usage: onnxlint {command} [OPTIONS]")
+
+
+def test_the_commands_that_are_suggested_are_those_that_there_are() -> None:
+    assert set(COMMANDS) == set(commands())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("columns", [80, 100])
+def test_help_fits_the_screen_and_stands_in_groups(command: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = run(*filter(None, (command, "--help"))).out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "{" not in lines[0]
+    titles = [line for line in lines if line and line[0] != " " and line.endswith(":")]
+    if command in ("", "check"):
+        assert titles == [
+            "Arguments:", "Device and shapes:", "Rules and findings:", "Budgets:", "Other options:", "Limits:",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["-q", "--version"], ["model.onnx", "--version"]])
@@ -105,11 +125,14 @@ def test_the_value_of_an_option_is_no_command() -> None:
     [
         (["--devise", "t4", "m"], "unknown option '--devise' (did you mean '--device'?)"),
         (["--zzz"], "unknown option '--zzz'"),
+        (["--fix", "m"], "unknown option '--fix' (--help lists them)"),
         (["-Z", "m"], "unknown option '-Z'"),
         (["m", "--device"], "'--device' requires an argument"),
         (["--batch", "x", "m"], "--batch"),
-        (["--batch", "0", "m"], "--batch"),
-        (["--min-impact", "101", "m"], "--min-impact"),
+        (["--batch", "0", "m"], "--batch: 0 is not in the range 1 to 1048576"),
+        (["--min-impact", "101", "m"], "--min-impact: 101.0 is not in the range 0 to 100"),
+        (["profile", "m", "--top", "0"], "--top: 0 is not in the range 1 or more"),
+        (["profile", "m", "--roofline"], "--roofline needs a --device"),
         (["--timeout", "nan", "m"], "--timeout"),
         (["--precision", "fp61", "m"], "--precision: unknown value 'fp61' (did you mean 'fp16'?)"),
         (["--precision", "x", "m"], "one of fp32, fp16, bf16, int8, int4"),
@@ -121,6 +144,11 @@ def test_the_value_of_an_option_is_no_command() -> None:
         (["--device", "hi3591", "model.onnx"], "unknown device 'hi3591' (did you mean 'hi3519'?)"),
         (["--device", "./absent.toml", "model.onnx"], "no such file"),
         (["device", "t44"], "did you mean 't4'?"),
+        (["device", "x4"], "'x3'"),
+        (["profil"], "profil: no such file (did you mean the command 'profile'?)"),
+        (["mdel.onnx"], "mdel.onnx: no such file (did you mean 'model.onnx'?)"),
+        (["./mdel.onnx"], "./mdel.onnx: no such file (did you mean './model.onnx'?)"),
+        (["profile", "mdel.onnx"], "(did you mean 'model.onnx'?)"),
         (["--select", "OPS02", "model.onnx"], "unknown rule 'OPS02' (did you mean"),
         (["--ignore", "nothing", "model.onnx"], "unknown rule 'nothing'"),
         (["rule", "chanel-shuffle"], "did you mean 'channel-shuffle'?"),

@@ -18,7 +18,9 @@ def calibrate(
     threads: Annotated[int, typer.Option(help="Threads within an operator.", min=1, max=1024, metavar="N")] = 1,
     name: Annotated[str, typer.Option(help="The profile's name.", metavar="NAME")] = "mybox",
     output_file: OutputFile = None,
-    budget: Annotated[str, typer.Option(help="Time for measuring: 180s, 5m.", metavar="TIME")] = "180s",
+    budget: Annotated[
+        str, typer.Option(help="Time for measuring, without what is built and fitted: 180s, 5m.", metavar="TIME")
+    ] = "180s",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from onnxlint import streams
 from onnxlint.arguments import USAGE, VERSION_LINE
+from onnxlint.commands.grouped import Grouped
 from onnxlint.options import (
     FILE_MB,
+    FINDINGS,
     BatchOption,
     DeviceOption,
     DimOption,
@@ -36,7 +37,7 @@ from onnxlint.options import (
 )
 
 
-class Main(TyperCommand):
+class Main(Grouped):
     """The main job, whose usage line does not name it."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -54,13 +55,21 @@ def check(
     dim: DimOption = None,
     batch: BatchOption = None,
     select: Annotated[
-        Words, typer.Option(help="Rules to run: codes, slugs, families, prefixes.", metavar="RULES")
+        Words,
+        typer.Option(help="Rules to run: codes, slugs, families, prefixes.", metavar="RULES", rich_help_panel=FINDINGS),
     ] = None,
-    ignore: Annotated[Words, typer.Option(help="Rules to leave out.", metavar="RULES")] = None,
-    extend_select: Annotated[Words, typer.Option(help="Rules to add to those selected.", metavar="RULES")] = None,
+    ignore: Annotated[
+        Words, typer.Option(help="Rules to leave out.", metavar="RULES", rich_help_panel=FINDINGS)
+    ] = None,
+    extend_select: Annotated[
+        Words, typer.Option(help="Rules to add to those selected.", metavar="RULES", rich_help_panel=FINDINGS)
+    ] = None,
     min_impact: ImpactOption = 0.5,
     fail_on: Annotated[
-        FailOn, typer.Option(help="The least severity that makes the exit code 1.", metavar=one_of(FailOn))
+        FailOn,
+        typer.Option(
+            help="The least severity that makes the exit code 1.", metavar=one_of(FailOn), rich_help_panel=FINDINGS
+        ),
     ] = FailOn.warning,
     output_format: Annotated[Format, typer.Option(help="What is written.", metavar=one_of(Format))] = Format.terminal,
     output_file: OutputFile = None,
@@ -69,7 +78,9 @@ def check(
     max_macs: MacsBudget = None,
     max_memory: MemoryBudget = None,
     statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False,
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.", rich_help_panel=FINDINGS)
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Findings only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Hidden findings and all places too.")] = False,
     rules: RulesOption = None,

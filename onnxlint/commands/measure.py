@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from onnxlint.options import (
+    BINDING,
     DEVICE_HELP,
     FILE_MB,
     BatchOption,
@@ -25,7 +26,9 @@ from onnxlint.options import (
 
 def measure(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")],
-    device: Annotated[str, typer.Option("--device", "-d", help=f"{DEVICE_HELP}.", metavar="NAME")],
+    device: Annotated[
+        str, typer.Option("--device", "-d", help=f"{DEVICE_HELP}.", metavar="NAME", rich_help_panel=BINDING)
+    ],
     shape: ShapeOption = None,
     dim: DimOption = None,
     batch: BatchOption = None,

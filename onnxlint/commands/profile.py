@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from onnxlint.options import (
+    BINDING,
     DEVICE_HELP,
     FILE_MB,
     BatchOption,
@@ -29,7 +30,10 @@ from onnxlint.options import (
 def profile(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or - for stdin.")],
     device: Annotated[
-        str | None, typer.Option("--device", "-d", help=f"{DEVICE_HELP}; default generic.", metavar="NAME")
+        str | None,
+        typer.Option(
+            "--device", "-d", help=f"{DEVICE_HELP}; default generic.", metavar="NAME", rich_help_panel=BINDING
+        ),
     ] = None,
     precision: PrecisionOption = None,
     shape: ShapeOption = None,

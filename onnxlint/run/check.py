@@ -19,6 +19,7 @@ from onnxlint.load import LoadedModel, LoadError
 from onnxlint.output import progress
 from onnxlint.output.json import to_json
 from onnxlint.output.terminal import View, render
+from onnxlint.reading import did_you_mean
 from onnxlint.registry import imported, rules_with, select
 from onnxlint.report import Report
 from onnxlint.rule import LoadedRule
@@ -58,7 +59,8 @@ def lint_models(
     gc.unfreeze()
     for report in reports:
         if report.error is not None:
-            print(f"onnxlint: {printable(report.model.path)}: {report.error}", file=sys.stderr)  # noqa: T201
+            said = f"{report.error}{did_you_mean(report.model.path, report.error)}"
+            print(f"onnxlint: {printable(report.model.path)}: {said}", file=sys.stderr)  # noqa: T201
     if found.passed_by is not None:
         print(f"onnxlint: {found.passed_by}", file=sys.stderr)  # noqa: T201
     if output_format == "json":
