@@ -12,11 +12,12 @@ from onnxlint.attributes import mark_of
 from onnxlint.binding import Bound, tensor_of
 from onnxlint.contrib_shapes import DOMAINS, contrib_types
 from onnxlint.control_flow import infer_control_flow
+from onnxlint.evaluation import WITHOUT_VALUES, evaluate
 from onnxlint.resolved import GraphDef, NodeDef
 from onnxlint.tensor import TensorType
 from onnxlint.text import printable
 from onnxlint.validity import schema_of, shapes_problem, types_problem
-from onnxlint.values import WITHOUT_VALUES, Array, evaluate, tensor_value
+from onnxlint.values import Array, tensor_value
 
 _MAX_REMEMBERED = 100_000
 _EXTENDED_OPSET = 17

@@ -19,7 +19,7 @@ FLOORS = (
     {"attributes", "device_operators", "device_runtime", "external", "toml"},
     {"device_attainable", "device_tables"},
     {"device", "finding", "load", "values"},
-    {"resolved", "validity"},
+    {"evaluation", "resolved", "validity"},
     {"signatures"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},

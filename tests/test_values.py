@@ -9,8 +9,9 @@ from models import constant, model
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from onnxlint.evaluation import evaluate
 from onnxlint.tensor import TensorType
-from onnxlint.values import MAX_ELEMENTS, constant_value, evaluate, tensor_value
+from onnxlint.values import MAX_ELEMENTS, constant_value, tensor_value
 
 L, F, B = np.int64, np.float32, np.bool_
 CASES = [

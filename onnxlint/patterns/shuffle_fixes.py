@@ -10,9 +10,9 @@ import numpy as np
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.channel_axis import slices_of
-from onnxlint.patterns.channel_shuffle import ChannelShuffle
 from onnxlint.patterns.edits import sliced, split_into, stored
 from onnxlint.patterns.permutations import absorbed_before, absorbed_behind, only_reader
+from onnxlint.patterns.shuffles import ChannelShuffle
 from onnxlint.tensor import TensorType
 from onnxlint.values import Array
 

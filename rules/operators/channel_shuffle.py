@@ -33,8 +33,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from onnxlint.finding import Edit, Finding, Fix, Severity
 from onnxlint.gains import bearable
-from onnxlint.patterns.channel_shuffle import ChannelShuffle, channel_shuffles
+from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.shuffle_fixes import fold, permutation_convolution, split_once
+from onnxlint.patterns.shuffles import ChannelShuffle
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.units import percent
 

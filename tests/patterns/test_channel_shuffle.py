@@ -7,7 +7,8 @@ import pytest
 
 from onnxlint.engine import read_model
 from onnxlint.graph import Graph
-from onnxlint.patterns.channel_shuffle import channel_shuffles, interleaved_groups
+from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.shuffles import interleaved_groups
 from onnxlint.rule import example_model
 from onnxlint.settings import Settings
 
