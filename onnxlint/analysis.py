@@ -49,13 +49,13 @@ class Analysis:
 
     def _grouped(self, base: Analysis | None) -> tuple[Grouping, Placement]:
         graph, target = self.graph, self.target
-        rules = Rules(target.device.fusion), Rules(target.host.fusion)
         if base is None or not isinstance(graph, EditedGraph):
             placement = place(graph, target.device, target.table)
+            rules = Rules(target.device.fusion), Rules(target.host.fusion)
             return Grouping(graph, placement, *rules), placement
         self.costs.adopt(base.costs, graph)
         placement = place(graph, target.device, target.table, base.placement)
-        return Regrouping(graph, placement, *rules, base.grouping), placement
+        return Regrouping(graph, placement, base.grouping), placement
 
     def _costs_of_kernels(self, base: Analysis | None) -> list[Cost]:
         kernels, sources = self.kernels, self.grouping.sources

@@ -56,12 +56,19 @@ class CostModel:
 
     def adopt(self, other: CostModel, edited: EditedGraph) -> None:
         """Take over from the model of the graph before the edits what they leave as it was."""
-        self._works |= other._works
+        self._works = other._works.copy()
         for key in edited.touched:
             self._works.pop(key, None)
-        if not any(node.role == "constant" for node in edited.new):
-            lost = {name for node in edited.gone if node.role == "constant" for name in node.outputs}
-            self._leaf_bits = {name: bits for name, bits in other._leaf_bits.items() if name not in lost}
+        if any(node.role == "constant" for node in edited.new):
+            return
+        lost = {name for node in edited.gone if node.role == "constant" for name in node.outputs}
+        known = other._leaf_bits
+        self._leaf_bits = {name: bits for name, bits in known.items() if name not in lost} if lost else known
+        # integers reach through views: what a value is read as may depend on nodes far from it
+        if not (lost or self.integers or other.integers):
+            self._sizes = other._sizes.copy()
+            for name in edited.recast:
+                self._sizes.pop(name, None)
 
     def work(self, node: Node) -> Work | None:
         """The node's arithmetic and what it touches, None where unknown; nothing of its own for control flow."""

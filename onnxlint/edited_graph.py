@@ -74,7 +74,9 @@ class EditedGraph(Graph):
     @cached_property
     def compute_nodes(self) -> tuple[Node, ...]:
         """The nodes that are work at run time, in execution order."""
-        return self.base.compute_nodes if self.has_same_nodes else super().compute_nodes
+        if self.has_same_nodes:
+            return self.base.compute_nodes
+        return tuple([node for node in self.nodes if node.role == "compute"])
 
     @cached_property
     def _reread(self) -> frozenset[str]:

@@ -77,6 +77,11 @@ class Grouping:
         return {key: index for index, keys in enumerate(self.keys) for key in keys}
 
     @cached_property
+    def hosted(self) -> list[int]:
+        """The indices of the kernels that run on the host."""
+        return [index for index, kernel in enumerate(self.kernels) if kernel.on_host]
+
+    @cached_property
     def watchers(self) -> dict[str, list[str]]:
         """Node key → the first nodes of the kernels that have the node or looked at it when they were found."""
         return self.found_watchers()
@@ -167,7 +172,7 @@ class Grouping:
     def followers(self, anchor: Node, rules: Rules) -> tuple[Node, ...]:
         """The nodes that run within the anchor's launch."""
         has_form = self.forms is None or anchor.op_type in self.forms.operators
-        is_integer = has_form and any(name in self.integers for name in anchor.inputs)
+        is_integer = has_form and not self.integers.keys().isdisjoint(anchor.inputs)
         if anchor.op_type in ANCHORS:
             allowed = rules.by_operator.get(anchor.op_type, rules.epilogue)
         elif rules.chains and (anchor.op_type in ELEMENTWISE or anchor.op_type == "BatchNormalization"):

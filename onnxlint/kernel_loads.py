@@ -74,11 +74,9 @@ class KernelLoads:
 
     def value_bytes(self, name: str) -> int:
         """Bytes of the whole value at the executed precision, for the whole batch; 0 where the shape is unknown."""
-        known = self.graph.type_of(name)
-        if not known.is_known:
-            return 0
-        factor = 1 if self.graph.is_constant(name) else self.target.batch_factor
-        return self.costs.bytes(name, known.elements) * factor
+        elements, bits = self.costs.size(name)
+        factor = 1 if self.target.batch_factor == 1 or self.graph.is_constant(name) else self.target.batch_factor
+        return (elements * bits + 7) // 8 * factor
 
     def _load(self, index: int, machine: Machine) -> Load:
         kernel, cost = self.kernels[index], self.kernel_costs[index]

@@ -133,6 +133,7 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
     A stretch: nodes of one level that are connected. One that reads a graph input or makes an output stays.
     """
     inputs, writers = frozenset(graph.inputs), graph.writers
+    nodes, position = graph.nodes, graph.position
     seen: set[str] = set()
     light: set[str] = set()
     for fed in [key for key, before in writers.items() if key not in on_host and not on_host.isdisjoint(before)]:
@@ -141,7 +142,7 @@ def _not_worth_leaving(graph: Graph, on_host: set[str], level: Mapping[str, int]
         stretch, pending, is_read, own = {fed}, [fed], False, level[fed]
         while pending:
             key = pending.pop()
-            node = graph.node(key)
+            node = nodes[position[key]]
             ends = not (inputs.isdisjoint(node.inputs) and graph.is_output.isdisjoint(node.outputs))
             if ends or node.bodies or node.op_type in WORTH_LEAVING:
                 break

@@ -7,7 +7,6 @@ from itertools import chain
 
 from onnxlint.edited_graph import EditedGraph
 from onnxlint.grouping import Grouping
-from onnxlint.groups import Rules
 from onnxlint.kernels import Kernel
 from onnxlint.placement import Placement
 
@@ -22,14 +21,12 @@ class Regrouping(Grouping):
     looked at. With Dequantize nodes about, the form of a node may depend on far away ones: then all are found again.
     """
 
-    def __init__(
-        self, graph: EditedGraph, placement: Placement, on_device: Rules, on_host: Rules, before: Grouping
-    ) -> None:
+    def __init__(self, graph: EditedGraph, placement: Placement, before: Grouping) -> None:
         self.edited, self.before = graph, before
         self.suspects: set[str] = set()
         self.found_again: list[Kernel] = []
         self.looked_up: set[str] = set()
-        super().__init__(graph, placement, on_device, on_host)
+        super().__init__(graph, placement, before.on_device, before.on_host)
 
     def run(self) -> None:
         """Find all kernels, in execution order."""
@@ -43,13 +40,21 @@ class Regrouping(Grouping):
         self.suspect(self.edited_nodes())
         self.suspect(self.moved_between_machines())
         first, suspects, taken = before.first, self.suspects, self.taken
+        kernels, keys, sources = self.kernels, self.keys, self.sources
+        known, keys_known = before.kernels, before.keys
+        tells = bool(self.residuals) or self.blocks is not None
         for node in self.graph.compute_nodes:
             key = node.key
             if key in taken:
                 continue
             source = first.get(key, -1)
             if source >= 0 and key not in suspects:
-                self.take_over(source)
+                kernels.append(known[source])
+                keys.append(keys_known[source])
+                sources.append(source)
+                taken.update(keys_known[source])
+                if tells:
+                    self.tell_again(key, known[source])
             else:
                 self.looked_ahead.pop(key, None)
                 self.residuals.pop(key, None)
@@ -57,17 +62,10 @@ class Regrouping(Grouping):
                 self.found_again.append(kernel)
                 self.take_again(kernel, source)
 
-    def take_over(self, source: int) -> None:
-        """Take the kernel of that index as it was."""
-        before = self.before
-        kernel, keys = before.kernels[source], before.keys[source]
-        self.kernels.append(kernel)
-        self.keys.append(keys)
-        self.sources.append(source)
-        self.taken.update(keys)
-        if self.residuals:
-            self.added.update(self.residuals.get(keys[0], ()))
-        blocks, others = self.blocks, before.blocks
+    def tell_again(self, key: str, kernel: Kernel) -> None:
+        """Tell those behind a kernel that begins with that node, and is taken over as it was, what it told before."""
+        self.added.update(self.residuals.get(key, ()))
+        blocks, others = self.blocks, self.before.blocks
         if blocks is not None and others is not None:
             blocks.values.update([name for name in kernel.nodes[-1].outputs if name in others.values])
 

@@ -11,9 +11,8 @@ from onnxlint.grouping import Grouping
 
 def crossing_values(graph: Graph, grouping: Grouping) -> dict[str, int]:
     """Value → index of the host kernel that pays for its way to or from the host."""
-    kernel_of, kernels = grouping.kernel_of, grouping.kernels
+    kernel_of, kernels, hosted = grouping.kernel_of, grouping.kernels, grouping.hosted
     inputs = frozenset(graph.inputs)
-    hosted = [index for index, kernel in enumerate(kernels) if kernel.on_host]
     written = {name: i for i in hosted for node in kernels[i].nodes for name in node.outputs if name}
     reading = {kernel_of[reader.key] for name in written for reader in graph.readers(name)}
     found: dict[str, int] = {}
@@ -38,8 +37,9 @@ def transfer_seconds(
         paid[index] = paid.get(index, 0.0) + seconds
     seen: set[int] = set()
     levels = grouping.placement.level
-    for index, kernel in enumerate(grouping.kernels):
-        if kernel.on_host and (level := levels[kernel.main.key]) not in seen:
+    for index in grouping.hosted:
+        level = levels[grouping.kernels[index].main.key]
+        if level not in seen:
             seen.add(level)
             paid[index] = paid.get(index, 0.0) + transfer.sync_us * 1e-6
     return paid
