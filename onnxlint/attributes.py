@@ -27,6 +27,7 @@ _FIELDS = {
     _KIND.TYPE_PROTO: "tp",
     _KIND.TYPE_PROTOS: "type_protos",
 }
+_MESSAGES = frozenset({_KIND.TENSOR, _KIND.GRAPH, _KIND.SPARSE_TENSOR, _KIND.TYPE_PROTO})
 _VALUES = frozenset(_FIELDS.values())
 _FIRST_IR_WITH_TYPES = 2
 _LONG = 4096
@@ -147,8 +148,9 @@ def typed(proto: onnx.AttributeProto) -> onnx.AttributeProto:
 
 
 def is_mixed(proto: onnx.AttributeProto) -> bool:
-    """It holds a value of another type than it states, which readers differ in."""
-    return not _held(proto) <= {_FIELDS.get(proto.type)}
+    """It holds a value of another type than it states, which readers differ in, or lacks a message altogether."""
+    held = _held(proto)
+    return held != {_FIELDS[proto.type]} if proto.type in _MESSAGES else not held <= {_FIELDS.get(proto.type)}
 
 
 def _held(proto: onnx.AttributeProto) -> set[str]:

@@ -94,18 +94,23 @@ class Walk:
                     self._take_declared(graph, name)
 
     def _wrong_outputs(self) -> list[str]:
-        """Outputs declared as something else than is computed; in their dims where the file itself fixes them all."""
+        """Values declared as another type than is computed; outputs in dims too, where the file fixes them all."""
         wrong = []
-        for name in self.graph.outputs:
-            kind, known = self.graph.declared.get(name), self.types.get(name)
-            if kind is None or known is None:
+        outputs = frozenset(self.graph.outputs)
+        for name, kind in self.graph.declared.items():
+            known = self.types.get(name)
+            if known is None:
+                continue
+            is_output = name in outputs
+            if not is_output and kind.tensor_type.elem_type in (known.dtype, 0):
                 continue
             declared = tensor_of(kind)
             other_type = 0 != declared.dtype != known.dtype != 0
-            if other_type or (self._is_fixed and _are_other_dims(declared.shape, known.shape)):
-                wrong.append(f"the output {printable(name)!r} is declared as {declared} and computed as {known}")
+            if other_type or (is_output and self._is_fixed and _are_other_dims(declared.shape, known.shape)):
+                what = "output" if is_output else "value"
+                wrong.append(f"the {what} {printable(name)!r} is declared as {declared} and computed as {known}")
         if len(wrong) > _MAX_PROBLEMS:
-            wrong[_MAX_PROBLEMS:] = [f"{len(wrong) - _MAX_PROBLEMS} more outputs are declared as what they are not"]
+            wrong[_MAX_PROBLEMS:] = [f"{len(wrong) - _MAX_PROBLEMS} more values are declared as what they are not"]
         return wrong
 
     def _problem(self, node: NodeDef, what: str) -> None:

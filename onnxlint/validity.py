@@ -15,7 +15,7 @@ import onnx
 from onnx import AttributeProto
 
 from onnxlint.attributes import Attributes, KnownAttributes, attribute, is_mixed
-from onnxlint.tensor import TensorType, dtype_name
+from onnxlint.tensor import TensorType, dtype_name, is_element_type
 from onnxlint.text import printable
 
 INVALID = " (invalid)"
@@ -27,12 +27,15 @@ _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _SCALED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _SIZES = frozenset({"strides", "dilations", "kernel_shape", "group", "blocksize", "num_outputs", "num_groups"})
 _AXES = frozenset({"axis", "axes", "perm", "batch_axis", "time_axis", "scan_input_axes", "scan_output_axes"})
+_TYPED = frozenset({"to", "dtype", "output_datatype"})
 _EXTENTS = frozenset({"pads", "output_padding", "output_shape", "split"})
 _EQUATION = re.compile(rb"[A-Za-z,.> -]{0,1000}")
 _REQUIRED_INPUT = onnx.defs.OpSchema.FormalParameterOption.Single
 _VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
 _INTERNAL = "__"
 """Attributes that begin so are a tool's own: onnx's checker and ONNX Runtime pass them by."""
+_OPEN = frozenset({"LayerNormalization"})
+"""The only operator whose schema lets every attribute pass."""
 _NEWEST = {domain: newest for domain, (_, newest) in onnx.defs.C.schema_version_map().items()}
 _TYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items() if number}
 
@@ -55,7 +58,7 @@ def _facts(op_type: str, domain: str, version: int) -> _Facts | None:
 class _Facts:
     """A schema's bounds, read once: every attribute access on it converts the whole list anew.
 
-    A version that is not `is_current` is newer than the schema: it may have attributes that this one does not know.
+    One that `is_closed` has no other attributes; a version newer than the schema may have some.
     """
 
     def __init__(self, schema: onnx.defs.OpSchema, version: int) -> None:
@@ -65,7 +68,7 @@ class _Facts:
         self.required_inputs = [(at, i.name) for at, i in enumerate(self.operands) if i.option == _REQUIRED_INPUT]
         self.required = [name for name, found in schema.attributes.items() if found.required]
         self.types = {name: _type_number(found) for name, found in schema.attributes.items()}
-        self.is_current = version <= _NEWEST.get(schema.domain, 0)
+        self.is_closed = version <= _NEWEST.get(schema.domain, 0) and schema.name not in _OPEN
 
 
 def _type_number(found: onnx.defs.OpSchema.Attribute) -> int:
@@ -101,12 +104,7 @@ def node_problem(
 
 
 def _ends_problem(what: str, names: Sequence[str], bounds: tuple[int, int]) -> str | None:
-    count = len(names)
-    if bounds[0] <= count <= bounds[1]:
-        return None
-    while count and not names[count - 1]:  # omitted ones at the end do no harm
-        count -= 1
-    return None if bounds[0] <= count <= bounds[1] else f"has {count} {what}"
+    return None if bounds[0] <= len(names) <= bounds[1] else f"has {len(names)} {what}"
 
 
 def _attributes_problem(attributes: Attributes, facts: _Facts) -> str | None:
@@ -117,7 +115,7 @@ def _attributes_problem(attributes: Attributes, facts: _Facts) -> str | None:
         expected = facts.types.get(name)
         if expected is not None:
             problem = _attribute_problem(name, proto, expected)
-        elif facts.is_current and not name.startswith(_INTERNAL):
+        elif facts.is_closed and not name.startswith(_INTERNAL):
             problem = f"has an attribute {printable(name, 60)!r}, which it does not take"
         else:
             problem = None
@@ -131,6 +129,8 @@ def _attribute_problem(name: str, proto: AttributeProto, expected: int) -> str |
         return f"has an attribute {name!r} of the wrong type"
     if proto.type not in (AttributeProto.INT, AttributeProto.INTS):
         return None
+    if name in _TYPED and proto.type == AttributeProto.INT and not is_element_type(proto.i):
+        return f"has {name} = {proto.i}, which is no element type"
     low, high = (1, _MOST) if name in _SIZES else (-_MAX_RANK, _MAX_RANK) if name in _AXES else (-_MOST, _MOST)
     if name not in _SIZES | _AXES | _EXTENTS:
         return None

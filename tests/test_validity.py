@@ -30,6 +30,7 @@ def problem(op: str, inputs: str = "x", outputs: str = "y", version: int = 17, *
         (problem("MaxPool", kernel_shape=[2, 2], strides=[0, 0]), "has strides = 0"),
         (problem("Relu", foo=1), "has an attribute 'foo', which it does not take"),
         (problem("Conv", "x w", Group=1), "has an attribute 'Group', which"),
+        (problem("Cast", to=0), "has to = 0, which is no element type"),
         (problem("Concat", "x x", axis=99), "has axis = 99"),
         (problem("Transpose", perm=[9, 9, -3]), "has perm = "),
         (problem("Split", "x", "a b c", 18, num_outputs=2), "splits into 2 but has 3 outputs"),
@@ -69,6 +70,19 @@ def test_what_is_valid_or_unknown_has_no_problem() -> None:
     assert node_problem("Clip", "", 13, ("x", "", ""), ("y",), {}) is None
     assert node_problem("BatchNormalization", "", 15, tuple("abcde"), ("y", "", ""), {}) is None
     assert problem("Einsum", "x x", equation=" i j , jk -> ik ") is None
+
+
+def test_the_only_schema_that_lets_every_attribute_pass() -> None:
+    assert problem("LayerNormalization", "x s", foo=1) is None
+
+
+def test_a_tensor_that_is_stated_and_not_there() -> None:
+    empty = onnx.AttributeProto(name="value", type=onnx.AttributeProto.TENSOR)
+    assert node_problem("Constant", "", 13, (), ("y",), {"value": empty}) is not None
+
+
+def test_inputs_left_out_behind_the_last() -> None:
+    assert node_problem("Abs", "", 13, ("x", ""), ("y",), {}) == "has 2 inputs"
 
 
 def test_an_omitted_input_that_is_required() -> None:
