@@ -3,17 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.edits import integers, reshaped, stored
-from onnxlint.patterns.joined_dims import row_dims
+from onnxlint.patterns.joined_dims import joined_dims, joined_edits, row_dims
+from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.walk import data_inputs, reduced_axes
 from onnxlint.tensor import TensorType
 
 _REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """Edits that bring nodes, by key, to fewer dims, and the steps in words."""
+
+    keys: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    told: str = ""
+
+
+def lowered(graph: Graph, limit: int) -> Lowered:
+    """Windows whose batch of one is left out and whose rows are multiplied as such, with the packings between."""
+    rows = by_rows(graph, limit)
+    cut = [found for found in joined_dims(graph, limit, rows) if found.output in rows]
+    if {name for name in rows if _is_turned(graph, name)} != {found.output for found in cut}:
+        rows, cut = frozenset(), []
+    packings = [found for found in packed_heads(graph) if found.has_batch]
+    batch = without_batch(graph, limit, frozenset(part for found in packings for part in found.parts))
+    packings = [found for found in packings if batch.issuperset(found.parts)]
+    kept = frozenset(part for found in packings for part in found.parts)
+    batch = without_batch(graph, limit, kept)
+    if not batch.issuperset(kept):
+        return Lowered((), ())
+    back = [one for one in joined_dims(graph, limit) if one.nodes[0].inputs[0] in batch]
+    gone = {node.key for one in (*cut, *back) for node in one.nodes} | {n.key for one in packings for n in one.nodes}
+    edits: list[Edit] = [edit for one in (*cut, *back) for edit in joined_edits(graph, one, limit)]
+    edits += rows_edits(graph, rows - {one.output for one in cut}, limit, gone)
+    for packing in packings:
+        known = graph.type_of(packing.source)
+        by_row = TensorType(known.dtype, row_dims(known.dims, limit)) if packing.source in rows else None
+        edits += four_dimensional(graph, packing, by_row)
+    edits += batch_edits(graph, batch - kept, gone)
+    touched = [node for one in (*cut, *back) for node in one.nodes] + [node for one in packings for node in one.nodes]
+    touched += [
+        n for n in graph.compute_nodes if any(name in rows or name in batch for name in (*n.inputs, *n.outputs))
+    ]
+    steps = ["Leave out the batch of one"]
+    steps += ["multiply by rows"] * bool(rows) + ["split packed heads on their channels first"] * bool(packings)
+    return Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits), ", ".join(steps))
+
+
+def _is_turned(graph: Graph, name: str) -> bool:
+    writer = graph.producer(name)
+    return writer is not None and writer.op_type == "Transpose"
 
 
 def by_rows(graph: Graph, limit: int) -> frozenset[str]:

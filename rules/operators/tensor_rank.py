@@ -27,262 +27,72 @@ info. Silent on devices without a limit, and where the operator does not run the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.finding import Finding, Fix
 from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
-from onnxlint.graph import Graph, Node
+from onnxlint.graph import Node
 from onnxlint.partitions import severity_of_leaving
-from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.channel_shuffle import channel_shuffles
-from onnxlint.patterns.flat_convolutions import flat_convolutions
-from onnxlint.patterns.joined_dims import by_rotation, joined_dims, joined_edits, joined_moves, row_dims
-from onnxlint.patterns.lower_rank import batch_edits, by_rows, rows_edits, without_batch
-from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
+from onnxlint.patterns.fewer_dims import FewerDims, highest, in_fewer_dims
 from onnxlint.patterns.placement import exceeds_rank
-from onnxlint.patterns.spelled_lrn import spelled_lrns
-from onnxlint.patterns.stacked_sums import stacked_sums
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType
 
 RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
 
 
 def check(ctx: Context) -> Iterator[Finding]:
-    """One finding for the packed heads, one for LRN spelled out, one for windows and the like, one for the rest."""
-    table, limit, name = ctx.analysis.target.table, ctx.device.operators.max_rank, ctx.device.name
-    high = {node.key: node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node)}
-    if not high or limit is None:
+    """One finding for each kind of structure that has a form in fewer dims, one for the rest."""
+    table, limit = ctx.analysis.target.table, ctx.device.operators.max_rank
+    whole = tuple(node for node in ctx.graph.compute_nodes if exceeds_rank(ctx.graph, table, node))
+    if not whole or limit is None:
         return
-    whole = tuple(high.values())
-    for shuffle in channel_shuffles(ctx.graph):
-        for node in shuffle.nodes:
-            high.pop(node.key, None)
-    lowered = _lowered(ctx, limit)
-    own = [high.pop(key) for key in lowered.keys if key in high]
-    if own:
-        yield _finding(
-            ctx,
-            whole,
-            own,
-            len(own),
-            f"up to {max(_rank(ctx, node) for node in own)} dims, one of them a batch of one, in {_places(len(own))}: "
-            f"{name} holds at most {limit}-D",
-            f"{lowered.told}:\n{limit}-D throughout. Exact: no retraining.",
-            Fix(f"without the batch of one: {limit}-D in {_places(len(own))}", "exact", lowered.edits),
-        )
-    packings = [found for found in packed_heads(ctx.graph) if any(node.key in high for node in found.nodes)]
-    packings = [found for found in packings if not found.has_batch]
-    packed = [high.pop(node.key) for found in packings for node in found.nodes if node.key in high]
-    if packed:
-        first = packings[0]
-        edits = tuple(edit for found in packings for edit in four_dimensional(ctx.graph, found))
-        columns = "" if first.is_outer else " (after reordering the product's columns)"
-        width = ctx.graph.type_of(first.source).shape or ()
-        yield _finding(
-            ctx,
-            whole,
-            packed,
-            len(packings),
-            f"attention heads packed in 5-D in {_places(len(packings))}: {name} holds at most {limit}-D",
-            f"Split {_x(width)} in {len(first.parts)} on axis {first.axis}{columns}, then each part\n"
-            f"to {_x(first.shape)}{_turned(first.perm)}. Exact: no retraining.",
-            Fix(f"split the packed heads on their channels first: 4-D in {_places(len(packings))}", "exact", edits),
-        )
-    lrns = [found for found in spelled_lrns(ctx.graph) if any(node.key in high for node in found.nodes)]
-    if lrns:
-        nodes = [node for found in lrns for node in found.nodes]
-        for node in nodes:
-            high.pop(node.key, None)
-        edits = tuple(edit for found in lrns for edit in found.edits)
-        yield _finding(
-            ctx,
-            whole,
-            [node for node in nodes if ctx.support(node).status == "unsupported"],
-            len(lrns),
-            f"LRN spelled out with a 5-D pool in {_places(len(lrns))}: {name} holds at most {limit}-D",
-            "Export each as one LRN. Exact: no retraining.",
-            Fix(f"one LRN each in {_places(len(lrns))}", "exact", edits),
-        )
-    windows = [found for found in joined_dims(ctx.graph, limit) if any(node.key in high for node in found.nodes)]
-    taken = {node.key for found in windows for node in found.nodes}
-    runs = [found for found in joined_moves(ctx.graph, limit, taken) if any(node.key in high for node in found.nodes)]
-    windows += runs
-    if windows:
-        nodes = [high.pop(node.key) for found in windows for node in found.nodes if node.key in high]
-        edits = tuple(edit for found in windows for edit in joined_edits(ctx.graph, found, limit))
-        if not ctx.runs(edits):
-            turned = [by_rotation(found) for found in windows]
-            other = tuple(edit for found in turned for edit in joined_edits(ctx.graph, found, limit))
-            windows, edits = (turned, other) if ctx.runs(other) else (windows, edits)
-        dims = max(_rank(ctx, node) for node in nodes)
-        steps = max((found.steps for found in windows), key=len)
-        told = (
-            " and then ".join(f"{_x(sizes)} transposed by {order}" for sizes, order in steps[:2]) or "a Reshape alone"
-        )
-        yield _finding(
-            ctx,
-            whole,
-            nodes,
-            len(windows),
-            f"windows or patches cut in {dims}-D in {_places(len(windows))}: {name} holds at most {limit}-D",
-            f"Join the dims that move together: {told}, and so on.\nExact: no retraining.",
-            Fix(f"the dims that move together joined: {limit}-D in {_places(len(windows))}", "exact", edits),
-        )
-    spread = [found for found in broadcasts(ctx.graph, limit) if any(node.key in high for node in found.nodes)]
-    if spread:
-        nodes = [high.pop(node.key) for found in spread for node in found.nodes if node.key in high]
-        edits = tuple(edit for found in spread for edit in found.edits)
-        yield _finding(
-            ctx,
-            whole,
-            nodes,
-            len(spread),
-            f"values of few dims broadcast to {max(_rank(ctx, node) for node in nodes)}-D in {_places(len(spread))}: "
-            f"{name} holds at most {limit}-D",
-            f"Join the dims that all of them have or lack together: {_x(spread[0].dims)}.\nExact: no retraining.",
-            Fix(f"the dims joined that broadcast together: {limit}-D in {_places(len(spread))}", "exact", edits),
-        )
-    stacks = [found for found in stacked_sums(ctx.graph) if any(node.key in high for node in found.nodes)]
-    if stacks:
-        nodes = [high.pop(node.key) for found in stacks for node in found.nodes if node.key in high]
-        edits = tuple(edit for found in stacks for edit in found.edits)
-        yield _finding(
-            ctx,
-            whole,
-            nodes,
-            len(stacks),
-            f"maps stacked in 5-D and summed in {_places(len(stacks))}: {name} holds at most {limit}-D",
-            f"Add the {stacks[0].maps} maps, each times its gate, instead of stacking them. Exact: no retraining.",
-            Fix(f"the maps added instead of stacked: {limit}-D in {_places(len(stacks))}", "exact", edits),
-        )
-    flat = [found for found in flat_convolutions(ctx.graph) if any(node.key in high for node in found.nodes)]
-    for are_alone in (True, False):
-        found_here = [found for found in flat if found.is_alone == are_alone]
-        if not found_here:
-            continue
-        nodes = [high.pop(node.key) for found in found_here for node in found.nodes if node.key in high]
-        edits = tuple(edit for found in found_here for edit in found.edits)
-        one = found_here[0]
-        by = f"with {one.size} times the batch" if one.size else "behind a view that joins two axes"
-        where = _places(len(found_here))
-        yield _finding(
-            ctx,
-            whole,
-            nodes,
-            len(found_here),
-            f"Conv over three dims, with a kernel of 1 along one, in {where}: {name} holds at most {limit}-D",
-            f"The {_x(one.kernel)} kernel is one of {_x(one.flat)} {by}"
-            + (
-                ".\nExact: no retraining."
-                if are_alone
-                else ":\nexact, but what is around it has to change with it, by hand."
-            ),
-            Fix(f"Conv over two dims: {limit}-D in {where}", "exact", edits) if are_alone else None,
-        )
-    if high:
-        nodes = list(high.values())
-        ranks = max(_rank(ctx, node) for node in nodes)
-        message = f"tensors of up to {ranks} dims in {_places(len(nodes))}: {name} holds at most {limit}-D"
-        yield _finding(ctx, whole, nodes, len(nodes), message, "", None)
+    shuffled = {node.key for shuffle in channel_shuffles(ctx.graph) for node in shuffle.nodes}
+    high = {node.key: node for node in whole if node.key not in shuffled}
+    told: set[str] = set()
+    for found in in_fewer_dims(ctx.graph, limit, high, lambda node: _leaves(ctx, node), ctx.runs):
+        told |= {node.key for node in found.nodes}
+        yield _finding(ctx, whole, found)
+    rest = tuple(node for key, node in high.items() if key not in told)
+    if rest:
+        by_hand = f"onnxlint has no form of this in fewer dims for {ctx.device.name}: it has to be rewritten by hand."
+        what = f"tensors of up to {highest(ctx.graph, rest)} dims"
+        yield _finding(ctx, whole, FewerDims(rest, len(rest), what, "", by_hand, ()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lowered:
-    keys: tuple[str, ...]
-    edits: tuple[Edit, ...]
-    told: str = ""
+def _leaves(ctx: Context, node: Node) -> bool:
+    return ctx.support(node).status == "unsupported"
 
 
-def _lowered(ctx: Context, limit: int) -> _Lowered:
-    """Windows whose batch of one is left out and whose rows are multiplied as such, with the packings between."""
-    graph = ctx.graph
-    rows = by_rows(graph, limit)
-    cut = [found for found in joined_dims(graph, limit, rows) if found.output in rows]
-    if {name for name in rows if _is_turned(graph, name)} != {found.output for found in cut}:
-        rows, cut = frozenset(), []
-    packings = [found for found in packed_heads(graph) if found.has_batch]
-    batch = without_batch(graph, limit, frozenset(part for found in packings for part in found.parts))
-    packings = [found for found in packings if batch.issuperset(found.parts)]
-    kept = frozenset(part for found in packings for part in found.parts)
-    batch = without_batch(graph, limit, kept)
-    if not batch.issuperset(kept):
-        return _Lowered((), ())
-    back = [one for one in joined_dims(graph, limit) if one.nodes[0].inputs[0] in batch]
-    gone = {node.key for one in (*cut, *back) for node in one.nodes} | {n.key for one in packings for n in one.nodes}
-    edits: list[Edit] = [edit for one in (*cut, *back) for edit in joined_edits(graph, one, limit)]
-    edits += rows_edits(graph, rows - {one.output for one in cut}, limit, gone)
-    for packing in packings:
-        known = graph.type_of(packing.source)
-        by_row = TensorType(known.dtype, row_dims(known.dims, limit)) if packing.source in rows else None
-        edits += four_dimensional(graph, packing, by_row)
-    edits += batch_edits(graph, batch - kept, gone)
-    touched = [node for one in (*cut, *back) for node in one.nodes] + [node for one in packings for node in one.nodes]
-    touched += [
-        n for n in graph.compute_nodes if any(name in rows or name in batch for name in (*n.inputs, *n.outputs))
-    ]
-    steps = ["Leave out the batch of one"]
-    steps += ["multiply by rows"] * bool(rows) + ["split packed heads on their channels first"] * bool(packings)
-    return _Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits), ", ".join(steps))
-
-
-def _is_turned(graph: Graph, name: str) -> bool:
-    writer = graph.producer(name)
-    return writer is not None and writer.op_type == "Transpose"
-
-
-def _finding(
-    ctx: Context,
-    whole: tuple[Node, ...],
-    nodes: list[Node],
-    places: int,
-    message: str,
-    suggestion: str,
-    fix: Fix | None,
-) -> Finding:
-    """The fix with its advice only where the device runs it, and for no more than now; else why there is none.
+def _finding(ctx: Context, whole: Sequence[Node], found: FewerDims) -> Finding:
+    """The fix with its advice where there is one that helps; else why not.
 
     `whole`: all nodes of too many dims: what they cut together is no other rule's.
     """
-    device, refused = ctx.device.name, ""
-    if fix is None:
-        refused = (
-            suggestion or f"onnxlint has no form of this in fewer dims for {device}: it has to be rewritten by hand."
-        )
-    elif not ctx.runs(fix.edits):
-        refused = f"Its form in fewer dims holds operators that {device} does not run."
-    elif not bearable(ctx.analysis, [fix]):
-        refused = "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
-    elif saves_nothing(ctx.analysis, [fix]):
-        suggestion += "\n" + NOTHING_YET
-    counted = Counter(node.op_type for node in nodes)
-    hosted = any(node.key in ctx.analysis.placement.on_host for node in nodes)
+    where = f"{found.places} places" if found.places > 1 else "one place"
+    fix = Fix(f"{found.title} in {where}", "exact", found.edits) if found.edits else None
+    refused = _why_not(ctx, fix) if fix is not None else ""
+    more = f"\n{NOTHING_YET}" if fix is not None and not refused and saves_nothing(ctx.analysis, [fix]) else ""
+    counted = Counter(node.op_type for node in found.nodes)
+    hosted = any(node.key in ctx.analysis.placement.on_host for node in found.nodes)
     return Finding(
-        message=message,
-        suggestion=refused or suggestion,
-        nodes=tuple(node.key for node in nodes),
-        places=places,
-        fixes=() if fix is None or refused else (fix,),
-        severity=severity_of_leaving(ctx.analysis, nodes, whole) if hosted else "warning",
+        message=f"{found.what} in {where}: {ctx.device.name} holds at most {ctx.device.operators.max_rank}-D",
+        suggestion=refused or found.told + more,
+        nodes=tuple(node.key for node in found.nodes),
+        places=found.places,
+        fixes=() if refused or fix is None else (fix,),
+        severity=severity_of_leaving(ctx.analysis, list(found.nodes), whole) if hosted else "warning",
         details=tuple(f"{count}x {name}" for name, count in counted.most_common()),
     )
 
 
-def _places(count: int) -> str:
-    return f"{count} places" if count > 1 else "one place"
-
-
-def _rank(ctx: Context, node: Node) -> int:
-    return max(ctx.graph.type_of(name).rank or 0 for name in (*node.inputs, *node.outputs) if name)
-
-
-def _turned(perm: tuple[int, ...]) -> str:
-    return "" if perm == tuple(range(len(perm))) else f", transposed by {perm}"
-
-
-def _x(shape: tuple[int | None, ...]) -> str:
-    return "x".join(str(size) for size in shape)
+def _why_not(ctx: Context, fix: Fix) -> str:
+    """What is said instead of the fix; "" where the device runs it, and for no more than now."""
+    if not ctx.runs(fix.edits):
+        return f"Its form in fewer dims holds operators that {ctx.device.name} does not run."
+    if not bearable(ctx.analysis, [fix]):
+        return "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
+    return ""
 
 
 _PACKED = """
