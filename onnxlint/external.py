@@ -133,6 +133,7 @@ class Said(msgspec.Struct):
 
     notes: list[str] = msgspec.field(default_factory=list)
     problems: list[str] = msgspec.field(default_factory=list)
+    is_missing: bool = False
 
 
 def external_data(proto: onnx.ModelProto, folder: Path | None) -> Said:
@@ -165,6 +166,7 @@ def external_data(proto: onnx.ModelProto, folder: Path | None) -> Said:
         for name, count in sorted(missing.items())
     )
     said.problems += _listed(wrong)
+    said.is_missing = bool(missing)
     return said
 
 

@@ -48,7 +48,8 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """A model file as read: `proto` has no tensor bodies above 4 KiB (they say where they lie, see wire).
 
     `identity` tells the file that was read from one put in its place later; None for a model from standard input,
-    of which `sha256` is known at once and `data` is all of it. `problems` are of its external data.
+    of which `sha256` is known at once and `data` is all of it. `problems` are of its external data, of which
+    `lacks_external` says that some is not there.
     """
 
     path: str
@@ -59,6 +60,7 @@ class LoadedModel(msgspec.Struct, frozen=True):
     sha256: str | None = None
     problems: tuple[str, ...] = ()
     data: bytes | bytearray | None = None
+    lacks_external: bool = False
 
 
 def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:
@@ -81,7 +83,15 @@ def load(path: str | Path, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedMode
         os.close(descriptor)
     said = external_data(proto, Path(path).parent)
     notes = (*_opset_notes(proto), *said.notes)
-    return LoadedModel(path, status.st_size, proto, notes, identity_of(status), problems=tuple(said.problems))
+    return LoadedModel(
+        path,
+        status.st_size,
+        proto,
+        notes,
+        identity_of(status),
+        problems=tuple(said.problems),
+        lacks_external=said.is_missing,
+    )
 
 
 def load_stream(stream: BinaryIO, max_file_mb: int = DEFAULT_MAX_FILE_MB) -> LoadedModel:

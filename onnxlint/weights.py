@@ -38,6 +38,7 @@ _AS_STORED = frozenset({1, 11, 2, 3})
 _NARROW: dict[int, type] = {21: np.uint8, 25: np.uint8, 22: np.int8, 26: np.int8}
 """Integers of fewer than 8 bits; all others become float32."""
 _MAX_STEPS = 8
+_MISSING = "it is missing"
 _T = TypeVar("_T")
 
 
@@ -79,7 +80,7 @@ class WeightValues:
         if self.total_bytes > AUTO_MAX_MB * 1e6:
             return f"{self.total_bytes / 1e6:.0f} MB of weights, above {AUTO_MAX_MB}: --weights always reads them"
         if all(map(is_external, self.tensors.values())):
-            return "the weights are external data: --weights always opens it"
+            return f"the weights are external data: {self._external}"
         return ""
 
     def __call__(self, name: str) -> Array | None:
@@ -115,7 +116,10 @@ class WeightValues:
         """What must be said of values that were asked for and not had."""
         if not self.unread:
             return ""
-        first = next(iter(self.unread.values()))
+        reasons = list(dict.fromkeys(self.unread.values()))
+        if reasons == [f"external data: {_MISSING}"]:
+            return ""  # that is said of the file already
+        first = reasons[0]
         return f"the values of {len(self.unread)} of {len(self.tensors)} weights could not be read ({first})"
 
     def close(self) -> None:
@@ -123,6 +127,11 @@ class WeightValues:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    @property
+    def _external(self) -> str:
+        lacks = self.source is not None and self.source.lacks_external
+        return _MISSING if lacks else "--weights always opens it"
 
     def _value(self, name: str) -> Array | None:
         tensor = self.tensors.get(name)
@@ -163,7 +172,7 @@ class WeightValues:
         """The tensor's bytes; None where the message itself holds them."""
         if is_external(tensor):
             if self.mode != "always":
-                raise _Unreadable("external data: only --weights always opens it")
+                raise _Unreadable(f"external data: {self._external}")
             if self.source is None or self.source.data is not None:
                 raise _Unreadable("external data of a model without a folder")
             place = place_of(tensor)

@@ -14,25 +14,34 @@ from onnxlint.device_tables import Figure, QuantizedForms
 from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES
 from onnxlint.output.device_operators import operators_page
 from onnxlint.output.first_screen import hanging
+from onnxlint.output.screen import listing, screen
 from onnxlint.units import operations
 
 
 def write_list(devices: Sequence[Device], stream: TextIO) -> None:
-    """One line a device: name, kind, native precision with its peak, trust, chip."""
-    console = Console(file=stream)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("device", "kind", "native", "peak", "trust"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("chip", ratio=1)
-    for device in devices:
-        peak = operations(device.peak_ops_per_s(device.native_precision))
-        table.add_row(device.name, device.kind, device.native_precision, peak, device.trust, Text(device.chip))
-    console.print(table)
+    """Every device: name, kind, native precision with its peak, trust, chip."""
+    rows = [
+        (
+            device.name,
+            device.kind,
+            device.native_precision,
+            operations(device.peak_ops_per_s(device.native_precision)),
+            device.trust,
+            device.chip,
+        )
+        for device in devices
+    ]
+    with screen(stream) as console:
+        console.print(listing(("device", "kind", "native", "peak", "trust", "chip"), rows, console.width))
 
 
 def write_page(device: Device, stream: TextIO) -> None:
     """Every figure with its trust and source, then what the device attains in practice."""
-    console = Console(file=stream)
+    with screen(stream) as console:
+        _page(device, console)
+
+
+def _page(device: Device, console: Console) -> None:
     cores = "one core" if device.cores == 1 else f"{device.cores} cores"
     console.print(Text.assemble((device.name, "bold"), f": {device.chip} ({device.kind}, {cores})"))
     for note in device.notes:

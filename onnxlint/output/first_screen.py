@@ -106,7 +106,7 @@ def facts(report: Report, totals: Totals) -> Table:
     grid.add_row("MACCs", count(totals.macs), f"multiply-accumulates; {count(totals.flops)} FLOPs in all")
     per_byte = totals.flops / totals.memory_access_bytes if totals.memory_access_bytes else 0.0
     grid.add_row(
-        "MAC", size(totals.memory_access_bytes), f"memory access for one pass; {per_byte:.3g} operations a byte"
+        "MAC", size(totals.memory_access_bytes), f"memory access for one pass; {rate(per_byte)} operations a byte"
     )
     return grid
 

@@ -13,6 +13,7 @@ import msgspec
 
 from onnxlint.output.json import harmless
 from onnxlint.output.profile_rows import Row, rows_of, total_of
+from onnxlint.output.screen import screen
 from onnxlint.report import FormulaInfo, Report
 from onnxlint.text import printable
 from onnxlint.units import count, percent, plural, seconds, seconds_range, size
@@ -52,7 +53,8 @@ def write(
         writer.writerow(names)
         writer.writerows(map(cell, values) for values in map(attrgetter(*names), (*rows, total)))
     else:
-        _table(report, rows, rest, total, stream)
+        with screen(stream) as console:
+            _table(report, rows, rest, total, console)
 
 
 def as_json(report: Report, by: str, rows: Sequence[Row], total: Row) -> dict[str, object]:
@@ -118,12 +120,10 @@ def _big(row: Row) -> str:
     return count(row.intensity).replace(" ", "") if row.intensity else ""
 
 
-def _table(report: Report, rows: Sequence[Row], rest: Row | None, total: Row, stream: TextIO) -> None:
-    from rich.console import Console
+def _table(report: Report, rows: Sequence[Row], rest: Row | None, total: Row, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream)
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     columns = _columns(rows, console.width)
     last = [row for row in (rest, total) if row is not None]

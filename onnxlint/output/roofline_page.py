@@ -12,12 +12,14 @@ from onnxlint.output.json import harmless
 from onnxlint.output.profile_rows import rows_of, total_of
 from onnxlint.output.profile_table import as_json, cell, notes, tail
 from onnxlint.output.roofline_plot import CLASS_MARKS, STYLES, WIDE, Group, groups_of, plot_lines
+from onnxlint.output.screen import screen
 from onnxlint.report import Report
 from onnxlint.roofline import Point, Reason, Roofline
 from onnxlint.text import printable
 from onnxlint.units import count, percent, plural, rate, seconds, short
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _DEAREST = 9
@@ -57,13 +59,11 @@ def write(
         writer.writerow([field.name for field in fields(Point)])
         writer.writerows([cell(value) for value in asdict(point).values()] for point in roofline.points)
     else:
-        _show(report, roofline, groups, stream)
+        with screen(stream) as console:
+            _show(report, roofline, groups, console)
 
 
-def _show(report: Report, roofline: Roofline, groups: Sequence[Group], stream: TextIO) -> None:
-    from rich.console import Console
-
-    console = Console(file=stream)
+def _show(report: Report, roofline: Roofline, groups: Sequence[Group], console: Console) -> None:
     if roofline.points:
         for line in plot_lines(roofline, groups, console.width):
             console.print(line, no_wrap=True, overflow="crop")

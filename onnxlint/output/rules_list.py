@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from onnxlint.output.screen import listing, screen
 from onnxlint.rule import LoadedRule
 
 
 def write_list(rules: Sequence[LoadedRule], stream: TextIO) -> None:
-    """One line a rule: code, slug, severity, title."""
-    console = Console(file=stream)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("code", "rule", "severity"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("what it finds", ratio=1)
-    for rule in rules:
-        table.add_row(rule.code, rule.name, rule.rule.severity, Text(rule.title))
-    console.print(table)
+    """Every rule: code, slug, severity, title."""
+    rows = [(rule.code, rule.name, rule.rule.severity, rule.title) for rule in rules]
+    with screen(stream) as console:
+        console.print(listing(("code", "rule", "severity", "what it finds"), rows, console.width))
 
 
 def write_page(rule: LoadedRule, stream: TextIO) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from onnxlint.analysis import Analysis
 from onnxlint.output.json import harmless
+from onnxlint.output.screen import screen
 from onnxlint.patterns.structures import Structure, structures
 from onnxlint.text import printable
 from onnxlint.units import percent, seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _MOST_LINES = 6
 
@@ -52,15 +56,14 @@ def write(analysis: Analysis, path: str, stream: TextIO, output_format: str) -> 
         content = {"schema_version": 1, "model": path, "device": analysis.target.device.name}
         stream.write(harmless(json.dumps({**content, "structures": [asdict(row) for row in rows]}, indent=2) + "\n"))
         return
-    _table(analysis, path, rows, stream)
+    with screen(stream) as console:
+        _table(analysis, path, rows, console)
 
 
-def _table(analysis: Analysis, path: str, rows: Sequence[StructureRow], stream: TextIO) -> None:
-    from rich.console import Console
+def _table(analysis: Analysis, path: str, rows: Sequence[StructureRow], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream)
     device = analysis.target.device.name
     if not rows:
         console.print(f"{printable(path)}: no structure is recognised", markup=False, highlight=False)

@@ -22,9 +22,10 @@ _SEVERITY_STYLE = {"error": "bold red", "warning": "bold yellow", "info": "bold 
 _SAFETY = {"exact": "same outputs", "close": "close outputs", "lossy": "needs retraining", "advice": "redesign"}
 _MAX_WIDTH = 120
 _ALL_OF_IT = 0.999
+_BUDGETS = frozenset({"BUD001", "BUD002", "BUD003", "BUD004"})
 _MAX_PLACES_SHOWN = 3
 _MAX_PLACES_VERBOSE = 1000
-_NAME, _NAME_VERBOSE = 60, 200
+_NAME, _NAME_VERBOSE, _BESIDE_NAME = 60, 200, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _finding(
     if suggestion:
         body.append(hanging("→", Text(printable(suggestion, 800))))
     body += _fix(finding, suggestion)
-    body.append(hanging("at", Text(_places(finding, view)), "dim"))
+    body.append(hanging("at", Text(_places(finding, view, width)), "dim"))
     return Group(*_headed(heading, _price(finding, totals), width), Padding(Group(*body), (0, 0, 0, 3)))
 
 
@@ -118,6 +119,8 @@ def _price(finding: ReportedFinding, totals: Totals) -> Text:
         share = f" {equal_to(finding.saving_s / totals.latency_s)}" if totals.latency_s else ""
         spread = seconds_range(finding.saving_low_s, finding.saving_high_s, finding.saving_s)
         return Text.assemble((f"saves {seconds(finding.saving_s)}", "bold"), f"{share} ({spread})")
+    if finding.rule in _BUDGETS:
+        return Text("over budget", style="bold")
     if finding.latency_s and totals.latency_s:
         return Text(f"{seconds(finding.latency_s)} at stake {equal_to(finding.latency_s / totals.latency_s)}")
     return Text("no price", style="dim")
@@ -134,9 +137,12 @@ def _fix(finding: ReportedFinding, suggestion: str) -> Iterator[RenderableType]:
         yield hanging("    or", Text(words), "dim")
 
 
-def _places(finding: ReportedFinding, view: View) -> str:
+def _places(finding: ReportedFinding, view: View, width: int) -> str:
     shown = finding.nodes[: _MAX_PLACES_VERBOSE if view.verbose else _MAX_PLACES_SHOWN]
-    names = ", ".join(shortened(name, _NAME_VERBOSE if view.verbose else _NAME) for name in shown)
+    limit = _NAME_VERBOSE if view.verbose else max(_NAME, width - _BESIDE_NAME)
+    paths = [shortened(name, limit) for name in shown]
+    # what tells them apart may have stood in the middle
+    names = ", ".join(paths if len(set(paths)) == len(paths) else [printable(name, limit) for name in shown])
     more = len(finding.nodes) - len(shown)
     return f"{names}, … {more} more nodes" if more else names
 

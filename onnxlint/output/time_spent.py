@@ -73,7 +73,7 @@ def _alike(mains: Sequence[Layer]) -> list[_Alike]:
 def _dearest(dearest: Sequence[_Alike], totals: Totals, width: int) -> Table:
     figures = [
         (
-            f"{count(layer.macs * one.number)} MACCs" if layer.macs else size(_moved(layer) * one.number),
+            f"{count(layer.macs * one.number)} MACCs" if layer.macs else _size(_moved(layer) * one.number),
             seconds(one.latency_s),
             percent(one.latency_s / totals.latency_s),
             layer.bound,
@@ -90,6 +90,10 @@ def _dearest(dearest: Sequence[_Alike], totals: Totals, width: int) -> Table:
     for one, (*numbers, bound) in zip(dearest, figures, strict=True):
         table.add_row(f"  {_label(one, room)}", *numbers, Text(bound, _BOUND_STYLE.get(bound, "")))
     return table
+
+
+def _size(moved: int) -> str:
+    return size(moved) if moved else ""
 
 
 def _moved(layer: Layer) -> int:

@@ -108,8 +108,8 @@ def _in_steps(graph: Graph, node: Node, scale: int, known: list[int]) -> Iterato
             edits.append(Declare(result, TensorType(before.dtype, (n, c, h, w))))
         edits.append(Insert("Resize", (value, "", scales), (result,), attributes))
         value = result
-    words = " then ".join(map(str, steps))
-    yield Form(f"nearest by {scale} in steps: by {words}", "exact", tuple(edits))
+    words = " and ".join(map(str, sorted(set(steps))))
+    yield Form(f"nearest in steps by {words}", "exact", tuple(edits))
 
 
 def _factors(scale: int, known: list[int]) -> list[int]:

@@ -18,6 +18,7 @@ from onnxlint.engine import lint_graph, unreadable
 from onnxlint.load import LoadedModel, LoadError
 from onnxlint.output import progress
 from onnxlint.output.json import to_json
+from onnxlint.output.screen import screen
 from onnxlint.output.terminal import View, render
 from onnxlint.reading import did_you_mean
 from onnxlint.registry import imported, rules_with, select
@@ -123,13 +124,10 @@ def _failed(path: str, error: Exception) -> Report:
 
 
 def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:
-    from rich.console import Console
-
-    console = Console(file=io.StringIO() if to_file else sys.stdout, soft_wrap=False)
-    with console.capture() as captured:
+    written = io.StringIO()
+    with screen(written if to_file else sys.stdout, written) as console:
         for index, report in enumerate(report for report in reports if report.totals is not None):
             if index:
                 console.print()
             render(report, console, view)
-    # tables are padded to the width: no trailing blanks in what is piped or stored
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    return written.getvalue()

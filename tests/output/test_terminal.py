@@ -91,3 +91,15 @@ def test_findings_are_told_apart_by_the_end_of_their_path(report: Report) -> Non
     text = shown(report, finding(nodes=nodes))
     assert "/stages/…/transformer/transformer.0/norm1/LayerNormalization" in text
     assert "/stages/…/transformer/transformer.1/norm1/LayerNormalization" in text
+
+
+def test_names_that_a_shorter_path_would_make_equal_keep_their_middle(report: Report) -> None:
+    nodes = tuple(f"/stage3/stage3.{i}/fuse_layers.0.2/fuse_layers.0.2.2/Resize_output_0" for i in (0, 1))
+    text = shown(report, finding(nodes=nodes))
+    assert "/stage3/stage3.0/" in text
+    assert "/stage3/stage3.1/" in text
+
+
+def test_a_broken_budget_has_no_time_at_stake(report: Report) -> None:
+    lines = shown(report, finding("BUD004", "memory-budget", saving_s=None)).splitlines()
+    assert [line.split()[-2:] for line in lines if "BUD004 memory-budget" in line] == [["over", "budget"]]

@@ -48,7 +48,7 @@ def test_a_transposed_convolution_repeats_pixels(attributes: str, scale: int) ->
 @pytest.mark.parametrize("attributes", NEAREST)
 def test_steps_repeat_pixels(attributes: str) -> None:
     text = resize(attributes, 4)
-    form = forms(text)["nearest by 4 in steps: by 2 then 2"]
+    form = forms(text)["nearest in steps by 2"]
     assert same_outputs(graph_of(text), form.edits, ones)
 
 
@@ -105,3 +105,16 @@ def test_a_resize_that_changes_nothing_is_no_op_alone() -> None:
       a = Relu(x) b = Resize<mode = "linear">(a, , s) y = Relu(b) }"""
     assert found_in(text, "OPS008", "hi3519") == []
     assert len(found_in(text, "GRF004", "hi3519")) == 1
+
+
+def test_steps_of_several_scales_are_one_fix() -> None:
+    (finding,) = found_in(
+        """r (float[1,16,16,16] x) => (y, z) <float[4] s = {1, 1, 4, 4}, float[4] t = {1, 1, 8, 8}>
+        { y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , s)
+          z = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , t) }""",
+        "OPS008",
+        "hi3519",
+    )
+    assert finding.fix is not None
+    assert finding.fix.title == "nearest in steps by 2"
+    assert not finding.alternatives

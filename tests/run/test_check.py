@@ -93,6 +93,7 @@ def test_missing_weights_are_a_note(place: Path) -> None:
     result = run(path)
     assert result.code == 0
     assert "'w.bin' is missing" in " ".join(result.out.split())
+    assert "--weights always" not in result.out
 
 
 # Exit codes, formats, files
