@@ -20,6 +20,8 @@ from onnxlint.patterns.wide_convolutions import wide_convolutions
 from onnxlint.units import plural
 
 _MIN_BRANCHES, _MIN_OPERATORS = 3, 4
+_MAX_DEPTH = 12
+"""Convolutions and pools behind one another in a cell (PNASNet-5: 9); more are a part of a network (DDRNet: 21)."""
 _OPERATORS = CONVOLUTIONS | TRANSPOSED | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 
 
@@ -73,6 +75,8 @@ def _cell(analysis: Analysis, region: Region, tag: str) -> Cell | None:
     branches = distinct_branches(graph, region, _OPERATORS)
     if len(operators) < _MIN_OPERATORS or branches < _MIN_BRANCHES or any(k.on_host for k in own.values()):
         return None
+    if _depth(graph, region) > _MAX_DEPTH:
+        return None
     return Cell(
         region=region,
         branches=branches,
@@ -84,6 +88,15 @@ def _cell(analysis: Analysis, region: Region, tag: str) -> Cell | None:
         stacked=tuple(stacked(graph, region.joins[-1], tag)),
         mixed=mixed_depthwise(graph, region.joins[-1]),
     )
+
+
+def _depth(graph: Graph, region: Region) -> int:
+    """The most convolutions and pools of the region behind one another."""
+    depth: dict[str, int] = {}
+    for node in sorted((*region.inner, *region.joins), key=lambda node: graph.position[node.key]):
+        above = max((depth.get(name, 0) for name in node.inputs), default=0)
+        depth |= dict.fromkeys(node.outputs, above + (node.op_type in _OPERATORS))
+    return max(depth.values(), default=0)
 
 
 def idle_share(found: Sequence[Cell]) -> float:

@@ -22,7 +22,7 @@ def legal_convolutions(window: Window, most: Bounds) -> Iterator[Form]:
         yield from _stacked(window, most)
     yield from subsampled(window, most)
     yield from _filled(window, most)
-    yield from _taps(window)
+    yield from _taps(window, most)
     yield from _padded_before(window, most)
     yield from _split_channels(window, most)
 
@@ -89,9 +89,10 @@ def _tiled(window: Window, most: Bounds) -> Iterator[Form]:
     yield Form("the kernel in tiles, summed", "exact", tuple(edits), told)
 
 
-def _taps(window: Window) -> Iterator[Form]:
+def _taps(window: Window, most: Bounds) -> Iterator[Form]:
     """A dilated kernel weight by weight: a 1x1 convolution of its part for each that sees the map, and their sum."""
     (_, _, h, w), (above, before, below, behind) = window.into, window.pads
+    source = window.node.inputs[0]
     reach = [(size - 1) * step for size, step in zip(window.kernel, window.dilations, strict=True)]
     taps = [(y * window.dilations[0], x * window.dilations[1]) for y, x in product(*map(range, window.kernel))]
     if window.dilations == (1, 1) or len(taps) > MAX_PARTS:
@@ -101,9 +102,14 @@ def _taps(window: Window) -> Iterator[Form]:
     parts: list[str] = []
     cuts = [(above - y, before - x, below - reach[0] + y, behind - reach[1] + x) for y, x in taps]
     seen = [index for index, pads in enumerate(cuts) if _is_seen(window, pads)]
+    if max(window.pads) > most.padding:
+        source = window.name("padded")
+        window, padded = _padded(window, source)
+        edits += padded
+        cuts = [(-y, -x, y - reach[0], x - reach[1]) for y, x in taps]
     for index in seen:
         pads = cuts[index]
-        value, cut = _inner(window, window.node.inputs[0], pads, f"part{index}")
+        value, cut = _inner(window, source, pads, f"part{index}")
         tap = window.name(f"tap{index}")
         result = window.name(f"sum{index}") if len(seen) > 1 else window.node.outputs[0]
         attributes = with_attributes(window, kernel_shape=[1, 1], dilations=[1, 1], pads=[max(0, pad) for pad in pads])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.contractions import contraction
 from onnxlint.patterns.forms import Form
 from onnxlint.patterns.four_dims import in_four_dims
 from onnxlint.patterns.simpler_arithmetic import (
@@ -12,8 +13,11 @@ from onnxlint.patterns.simpler_arithmetic import (
     difference,
     layer_norm,
     mean_of_map,
+    mean_of_rows,
+    nan_guard,
     negation,
     product_by_matrix,
+    reciprocal,
     root_of_squares,
     square,
     sum_of_several,
@@ -48,17 +52,20 @@ def _stack(graph: Graph, node: Node) -> Iterator[Form]:
 _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "Add": (_wide,),
     "Div": (by_a_constant, _wide),
+    "Einsum": (contraction,),
     "Expand": (broadcast,),
     "Flatten": (view,),
     "Gather": (one_place,),
+    "IsNaN": (nan_guard,),
     "LayerNormalization": (layer_norm,),
     "LogSoftmax": (along_the_last_axis,),
     "MatMul": (product_by_matrix,),
     "Mul": (_wide,),
     "Neg": (negation,),
     "Pow": (square,),
+    "Reciprocal": (reciprocal,),
     "ReduceL2": (root_of_squares,),
-    "ReduceMean": (mean_of_map,),
+    "ReduceMean": (mean_of_map, mean_of_rows),
     "ReduceSum": (_stack,),
     "Softmax": (along_the_last_axis,),
     "Split": (parts,),
@@ -67,4 +74,5 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "Sum": (sum_of_several,),
     "Transpose": (transposition,),
     "Unsqueeze": (view,),
+    "Where": (nan_guard,),
 }

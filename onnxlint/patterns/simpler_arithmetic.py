@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import integers, reshaped, stored, summed
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.permutations import only_reader
+from onnxlint.patterns.walk import reduced_axes
 from onnxlint.tensor import TensorType
 
 
@@ -45,6 +47,21 @@ def difference(graph: Graph, node: Node) -> Iterator[Form]:
         Insert("Add", (node.inputs[0], negated), (out,)),
     )
     yield Form("Sub as Mul by -1 and Add", "exact", edits)
+    known = graph.type_of(node.inputs[1])
+    if not known.is_known or len(known.dims) >= 4:
+        return
+    wide = TensorType(known.dtype, (1,) * (4 - len(known.dims)) + known.dims)
+    source, turned, minus = (f"{out}/{word}" for word in ("four", "turned", "minus"))
+    edits = (
+        Remove(node.key),
+        stored(minus, known.dtype, (1, 1, 1, 1)),
+        *(Declare(name, kind) for name, kind in ((source, wide), (turned, wide), (negated, known))),
+        *reshaped(node.inputs[1], source, 4),
+        Insert("Mul", (source, minus), (turned,)),
+        *reshaped(turned, negated, len(known.dims)),
+        Insert("Add", (node.inputs[0], negated), (out,)),
+    )
+    yield Form("Sub as Mul by -1 in 4-D, between views, and Add", "exact", edits)
 
 
 def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:
@@ -111,6 +128,58 @@ def layer_norm(graph: Graph, node: Node) -> Iterator[Form]:
         *((Insert("Add", (scaled, bias[0]), (out,)),) if bias else ()),
     )
     yield Form("LayerNormalization spelled out, as opset 16 and older export it", "exact", edits)
+
+
+def reciprocal(graph: Graph, node: Node) -> Iterator[Form]:
+    """Reciprocal as a quotient."""
+    one = f"{node.outputs[0]}/one"
+    quotient = Insert("Div", (one, node.inputs[0]), node.outputs[:1])
+    edits = (Remove(node.key), stored(one, graph.type_of(node.outputs[0]).dtype, ()), quotient)
+    yield Form("Reciprocal as Div of 1", "exact", edits)
+
+
+def nan_guard(graph: Graph, node: Node) -> Iterator[Form]:
+    """Where(IsNaN(p), 0, p) behind a softmax: only a row of scores that is masked throughout is no number."""
+    where = only_reader(graph, node.outputs[0]) if node.op_type == "IsNaN" else node
+    test = graph.producer(where.inputs[0]) if where is not None and where.op_type == "Where" else None
+    if where is None or test is None or test.op_type != "IsNaN" or where.outputs[0] in graph.is_output:
+        return
+    softmax = graph.producer(test.inputs[0])
+    if softmax is None or softmax.op_type != "Softmax" or where.inputs[2] != test.inputs[0]:
+        return
+    if only_reader(graph, test.outputs[0]) is not where:
+        return
+    edits = (Remove(test.key), Remove(where.key), Reconnect(where.outputs[0], test.inputs[0]))
+    scores = graph.producer(softmax.inputs[0])
+    is_masked = scores is None or scores.op_type not in ("MatMul", "Gemm", "Einsum", "Conv")
+    if is_masked:
+        title = "IsNaN and its Where left out (same but for rows masked throughout)"
+    else:
+        title = "IsNaN and its Where left out (no score is masked)"
+    yield Form(title, "close" if is_masked else "exact", edits)
+
+
+def mean_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
+    """ReduceMean over the last axes as a pool for each, over values viewed as rows."""
+    before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
+    if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
+        return
+    if not graph.type_of(node.outputs[0]).dims:
+        return
+    edits: list[Edit] = [Remove(node.key)]
+    value, kept, out = node.inputs[0], before.elements, node.outputs[0]
+    for axis in reversed(axes):
+        rows, pooled = f"{out}/rows{axis}", f"{out}/pooled{axis}"
+        kept //= max(1, before.dims[axis])
+        edits += [
+            Declare(rows, TensorType(before.dtype, (1, kept, 1, before.dims[axis]))),
+            Declare(pooled, TensorType(before.dtype, (1, kept, 1, 1))),
+            *reshaped(value, rows, 4),
+            Insert("GlobalAveragePool", (rows,), (pooled,)),
+        ]
+        value = pooled
+    edits += reshaped(value, out, len(graph.type_of(out).dims))
+    yield Form("the mean over the last axes as GlobalAveragePool, between views", "exact", tuple(edits))
 
 
 def mean_of_map(graph: Graph, node: Node) -> Iterator[Form]:

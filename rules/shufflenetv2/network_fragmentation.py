@@ -23,7 +23,8 @@ with zeros: exact, and offered where launches and copies cost more than the prod
 ## Where it is silent
 On two branches (residual blocks, squeeze-excite gates, channel splits, dual paths that slice what they join), on
 branches that feed one another (DenseNet, one-shot aggregation), on heads side by side, on cells that run on the host,
-on sums of linear branches, which are one convolution (STR001).
+on sums of linear branches, which are one convolution (STR001), on branches more than 12 convolutions deep: those are
+parts of a network and no cell (DDRNet).
 An info where less than a tenth of the cells' time is launch overhead or an unfilled machine (there narrow kernels
 cost, not their number), and where no form of them is known to be faster.
 """

@@ -285,3 +285,17 @@ def test_only_an_image_is_cut_into_patches_beforehand(is_inside: bool) -> None:
     assert found_in(text, "CNV007", "x3") == []
     [finding] = found_in(text, "TRF001", "x3")
     assert ("preprocessing" in finding.suggestion) != is_inside
+
+
+@pytest.mark.parametrize("dilation", [3, 12])
+def test_weights_one_by_one_over_a_map_padded_beforehand(dilation: int) -> None:
+    text = conv(16, 3, f"dilations=[{dilation},{dilation}], pads=[{','.join([str(dilation)] * 4)}]")
+    graph = graph_of(text)
+    form = forms(text, most(dilation=2, padding=1))[TAPS]
+    size = 16 + 2 * dilation
+    tapped = derived(weight((8, 4, 3, 3)), most(dilation=2), (0, 0, 0, 0), (size, size), dilation)
+
+    def after(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        return np.array([0, 0, dilation, dilation] * 2) if name.endswith("/pads") else tapped(name, dims, dtype)
+
+    assert same_outputs(graph, form.edits, originals, after)
