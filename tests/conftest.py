@@ -6,6 +6,10 @@ from pathlib import Path
 
 import modelfiles
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("shared machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """A graph after edits says what a graph made anew of the same nodes says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zoo import build
 
@@ -59,7 +59,6 @@ def node(index: int, reads: set[int]) -> Node:
     return Node("Sum", "", 13, f"v{index}", "", tuple(f"v{one}" for one in sorted(reads)), (f"v{index}",), {})
 
 
-@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 9)), min_size=10, max_size=10))
 def test_nodes_out_of_order_are_put_where_a_sort_puts_them(reads: list[set[int]]) -> None:
     nodes = [node(index, read) for index, read in enumerate(reads)]

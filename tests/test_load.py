@@ -161,7 +161,7 @@ def test_of_a_real_models_truncations_none_is_read() -> None:
             load_stream(io.BytesIO(whole[:cut]))
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150, database=None)
 @given(st.data())
 def test_damage_is_a_load_error_or_a_model(data: st.DataObject) -> None:
     damaged = bytearray(modelfiles.conv().SerializeToString())

@@ -91,7 +91,7 @@ def brute(analysis: Analysis) -> int:
     return best
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12))
 def test_without_views_and_sharing_it_is_the_brute_force_sum(edges: list[tuple[int, int]]) -> None:
     nodes, names = [], ["x"]

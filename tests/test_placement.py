@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import networkx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxlint.device import load_device
@@ -64,7 +64,6 @@ def light(graph: Graph, on_host: set[str]) -> set[str]:
     return found
 
 
-@settings(deadline=None)
 @given(graphs())
 def test_light_stretches_between_two_of_the_host_stay_there(graph: Graph) -> None:
     on_host = {node.key for node in graph.nodes if TABLE.of(graph, node).status == "unsupported"}
@@ -75,7 +74,6 @@ def test_light_stretches_between_two_of_the_host_stay_there(graph: Graph) -> Non
     assert placed.level == levels(graph, on_host)
 
 
-@settings(deadline=None)
 @given(graphs(), st.data())
 def test_an_edited_graph_is_placed_as_a_new_one(graph: Graph, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from([node.key for node in graph.nodes]))

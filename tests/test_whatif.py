@@ -147,7 +147,7 @@ def test_pricing_from_a_base_is_pricing_anew(name: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@settings(max_examples=10, phases=[Phase.generate])
 @given(data=st.data())
 def test_any_edits_are_priced_as_if_anew(device: str, data: st.DataObject) -> None:
     """Nodes bypassed, doubled or followed by others anywhere, once and again."""

@@ -15,7 +15,7 @@ from onnx import TensorProto
 from onnxlint.wire import LENGTH_KEY, OFFSET_KEY, WireError, strip_tensors
 
 LARGE = 96
-QUICK = settings(max_examples=150, deadline=None, database=None)
+QUICK = settings(max_examples=150, database=None)
 BODIES = ("float_data", "int32_data", "string_data", "int64_data", "raw_data", "double_data", "uint64_data")
 NAMES = st.text(max_size=6)
 

@@ -34,7 +34,7 @@ def some_samples() -> list[Sample]:
 SAMPLES = some_samples()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(factor=st.floats(0.3, 4.0))
 def test_on_a_slowed_device_everything_takes_so_many_times_as_long(factor: float) -> None:
     slow = slowed(DEVICE, factor)

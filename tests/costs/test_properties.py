@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import analyse, constant, lint, model, observed, value, weight
 from onnx import helper
@@ -16,8 +16,8 @@ from onnxlint.costs import CostModel
 from onnxlint.graph import Graph
 from onnxlint.tensor import TensorType
 
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-QUICK = settings(max_examples=40, deadline=None)
+SLOW = settings(max_examples=40)
+QUICK = settings(max_examples=40)
 UNARY = ["Relu", "Sigmoid", "Tanh", "Erf", "HardSwish", "Identity", "Softplus", "Neg"]
 
 

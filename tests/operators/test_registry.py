@@ -122,7 +122,7 @@ attributes = st.fixed_dictionaries(
 wrong = st.sampled_from((*INTEGERS, *LISTS, *TEXTS)).map(lambda name: {name: onnx.helper.make_attribute(name, 0.5)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), inputs=slots, outputs=slots, attrs=attributes | wrong, version=st.integers(1, 28))
 def test_malformed_calls_raise_unknown_shape_and_nothing_else(data, inputs, outputs, attrs, version):
     import numpy as np

@@ -11,7 +11,7 @@ from onnxlint.patterns.rotations import ROTATION, as_rotation
 from onnxlint.whatif import apply
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.permutations([0, 1, 2, 3]), st.lists(st.integers(1, 4), min_size=4, max_size=4))
 def test_turned_by_one_order_alone_it_computes_the_same(perm: list[int], dims: list[int]) -> None:
     shape = ",".join(map(str, dims))

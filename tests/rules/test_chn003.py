@@ -33,7 +33,7 @@ def rearranged(weight: np.ndarray, found: Blocked) -> np.ndarray:
 
 
 @given(st.sampled_from([2, 4]), st.integers(2, 7), st.integers(0, 3), st.integers(2, 4), st.integers(2, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_blocked_convolution_computes_the_same(stride: int, kernel: int, pad: int, rows: int, columns: int) -> None:
     h, w = rows * 4, columns * 4
     a, b = ((size + 2 * pad - kernel) // stride + 1 for size in (h, w))

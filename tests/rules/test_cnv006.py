@@ -24,7 +24,7 @@ def low(rank: int, noise: float = 0.0) -> Draw:
 
 @given(st.integers(8, 80), st.integers(8, 80), st.integers(1, 4), st.integers(0, 99))
 @example(21, 10, 4, 28)  # few singular values: probes alone would misjudge them
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_rank_holds_the_energy(rows: int, columns: int, rank: int, seed: int) -> None:
     weight = low(rank, 1e-4)(np.random.default_rng(seed), (rows, columns)).astype(np.float32)
     sigma = np.linalg.svd(weight.astype(float), compute_uv=False) ** 2
@@ -37,7 +37,7 @@ def test_the_rank_holds_the_energy(rows: int, columns: int, rank: int, seed: int
 
 
 @given(st.integers(16, 300), st.integers(16, 300), st.integers(0, 99), st.sampled_from(["normal", "uniform", "zeros"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_initialization_has_no_low_rank(rows: int, columns: int, seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
     drawn = {"normal": rng.standard_normal, "uniform": lambda s: rng.uniform(-1, 1, s), "zeros": np.zeros}[kind]
@@ -51,7 +51,7 @@ def test_random_initialization_has_no_low_rank(rows: int, columns: int, seed: in
     st.floats(0.5, 1.5),
     st.integers(0, 99),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_the_bound_rejects_holds_less(side: int, wider: int, fall: float, most: float, seed: int) -> None:
     """Singular values that fall at any pace, asked for ranks on both sides of the one that holds the energy."""
     rng = np.random.default_rng(seed)

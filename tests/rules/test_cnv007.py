@@ -167,7 +167,7 @@ def test_a_form_called_exact_computes_the_same(text: str, limits: Bounds, title:
     assert is_exact(text, limits, title)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_transposed_convolution_is_its_phases(data: st.DataObject) -> None:
     rank = data.draw(st.integers(1, 2))
@@ -242,7 +242,7 @@ def test_a_kernel_over_a_row_is_cut_in_tiles_as_over_a_map(kernel: int, attribut
     assert same_outputs(graph, fix.edits, originals, after)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(4, 13), st.integers(2, 7), st.integers(1, 4), st.lists(st.integers(0, 5), min_size=4, max_size=4))
 def test_tiles_of_any_kernel_compute_the_same(kernel: int, largest: int, stride: int, pads: list[int]) -> None:
     assume(kernel > largest and max(pads) < kernel)

@@ -70,7 +70,7 @@ def computed(nodes, values: dict[str, np.ndarray], start: np.ndarray) -> np.ndar
     return start.reshape(-1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(chains(), st.integers(0, 1000))
 def test_what_folds_computes_the_same(made, seed: int) -> None:
     nodes, tensors, dims = made

@@ -120,7 +120,7 @@ def messy(draw: st.DrawFn) -> onnx.ModelProto:
     return model(nodes, [value("x", [2, 4, 6, 6])], outputs, CONSTANTS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(messy(), st.sampled_from(CODES))
 def test_outputs_stay_bit_for_bit(proto: onnx.ModelProto, code: str) -> None:
     after = applied(proto, edits_of(proto, code))
@@ -128,7 +128,7 @@ def test_outputs_stay_bit_for_bit(proto: onnx.ModelProto, code: str) -> None:
         np.testing.assert_array_equal(before, now)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(messy())
 def test_what_was_taken_out_is_not_found_again(proto: onnx.ModelProto) -> None:
     for code in CODES:

@@ -76,7 +76,7 @@ def graphs(draw: st.DrawFn):
     return model(nodes, [value("x", [4, 8])], outputs)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs())
 def test_the_order_is_one_of_the_same_nodes_that_data_flow_allows(proto) -> None:
     analysis = analyse(proto)

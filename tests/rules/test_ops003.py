@@ -165,7 +165,7 @@ def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) <= 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(6)), st.lists(st.integers(1, 3), min_size=6, max_size=6))
 def test_any_permutation_of_six_dims_has_a_form(perm: list[int], dims: list[int]) -> None:
     moved = [dims[axis] for axis in perm]
@@ -182,7 +182,7 @@ def test_any_permutation_of_six_dims_has_a_form(perm: list[int], dims: list[int]
     assert_exact(graph, joined_edits(graph, by_rotation(found)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 3), min_size=5, max_size=5),
     st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=2),

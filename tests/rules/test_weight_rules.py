@@ -43,7 +43,7 @@ def test_two_of_four_is_seen_along_the_input_channels() -> None:
 
 
 @given(st.integers(1, 32), st.integers(2, 64), st.floats(1e-3, 1e3), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_equal_ranges_lose_nothing_by_one_scale(rows: int, columns: int, scale: float, seed: int) -> None:
     weight = (np.random.default_rng(seed).uniform(-1, 1, (rows, columns)) * scale).astype(np.float32)
     weight[:, 0] = scale
