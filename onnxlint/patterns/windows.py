@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxlint.conditions import kernel_of
 from onnxlint.device_operators import Condition
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.edits import reshaped
+from onnxlint.patterns.edits import integers, reshaped
 from onnxlint.patterns.forms import Form
 from onnxlint.tensor import TensorType
 
@@ -171,6 +171,15 @@ def with_attributes(window: Window, **changed: object) -> tuple[tuple[str, objec
     if window.node.op_type == "AveragePool":
         given["count_include_pad"] = int(window.node.attr("count_include_pad", 0))
     return tuple((given | changed).items())
+
+
+def padded_first(window: Window, padded: str) -> tuple[Window, tuple[Edit, ...]]:
+    """The window over the padded map, without padding, and the edits that pad it."""
+    (n, c, h, w), (top, left, bottom, right) = window.into, window.pads
+    whole, amounts = (n, c, h + top + bottom, w + left + right), window.name("pads")
+    pad = Insert("Pad", (window.node.inputs[0], amounts), (padded,))
+    edits = (integers(amounts, 8), Declare(padded, window.like(whole)), pad)
+    return replace(window, pads=(0, 0, 0, 0), into=whole), edits
 
 
 def subsampled(window: Window, most: Bounds) -> Iterator[Form]:
