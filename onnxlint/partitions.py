@@ -68,6 +68,26 @@ def cuts_alone(analysis: Analysis, nodes: Iterable[Node]) -> bool:
     return any(found <= keys for found in causing(analysis).values())
 
 
+def ends_the_network(analysis: Analysis, nodes: Iterable[Node]) -> bool:
+    """The device works before these nodes, and on nothing behind them: post-processing."""
+    leading = _leading_to_work(analysis)
+    return bool(leading) and not any(node.key in leading for node in nodes)
+
+
+@lru_cache(maxsize=2)
+def _leading_to_work(analysis: Analysis) -> frozenset[str]:
+    """The nodes that work on the device, and those that such a one needs; views do no work."""
+    found = {
+        node.key for kernel in analysis.kernels if not kernel.on_host and not kernel.is_free for node in kernel.nodes
+    }
+    needed: set[str] = set()
+    for node in reversed(analysis.graph.compute_nodes):
+        if node.key in found or not needed.isdisjoint(node.outputs):
+            found.add(node.key)
+            needed.update(node.reads)
+    return frozenset(found)
+
+
 def severity_of_leaving(analysis: Analysis, nodes: Collection[Node], told: Collection[Node] = ()) -> Severity:
     """An error where the nodes alone cut the network (`told` with them), or take a share that shows; else an info."""
     total = float(analysis.total.mean())

@@ -21,7 +21,8 @@ constant as Gemm; a stack's ReduceSum as Add; Expand left to what broadcasts by 
 Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
 axis; a Transpose that moves dims of one as a view, others by the one order that the device takes; Focus slices merged
 with the first convolution. It is offered only if the device runs what it introduces, and for no more than now; else the
-finding says that there is none to offer. It is an error where the operator alone cuts the network, or takes 0.5 % of
+finding says that there is none to offer, or, where the device has nothing to do behind the node, to leave it to
+post-processing. It is an error where the operator alone cuts the network, or takes 0.5 % of
 the latency or more, else an info; the small ones together are one finding.
 Silent on devices that run everything, and on nodes that follow a cut only because the device takes one partition.
 """
@@ -36,7 +37,7 @@ from onnxlint.finding import Finding, Fix, Severity
 from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Node
 from onnxlint.no_ops import Known, passed_on
-from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, leaves
+from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, ends_the_network, leaves
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.focus import focus
@@ -119,7 +120,7 @@ def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> 
     told = ". ".join(filter(None, ("; ".join(fix.title for fix in fixes), beside)))
     return Finding(
         message=leaves(ctx.analysis, group, len(nodes), nodes),
-        suggestion=told or _advice(ctx, nodes[0]),
+        suggestion=told or _advice(ctx, nodes),
         nodes=tuple(node.key for node in nodes),
         places=len(nodes),
         fixes=fixes,
@@ -167,10 +168,13 @@ def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
             yield together(forms, len(nodes))
 
 
-def _advice(ctx: Context, node: Node) -> str:
+def _advice(ctx: Context, nodes: list[Node]) -> str:
     """What to do where no edit of the graph mends it."""
+    node = nodes[0]
     if node.op_type == "Slice" and (sliced := focus(ctx.graph)) is not None and node in sliced.slices:
         return "Do the slicing in preprocessing (exact)."
+    if ends_the_network(ctx.analysis, nodes):
+        return "Nothing behind it needs the device: export the network up to it, and compute the rest after each run."
     # what the profile has to say of this very operator
     note = next((note for note in ctx.device.notes if re.search(rf"\b{re.escape(node.op_type)}\b", note)), "")
     return f"onnxlint has no form of it that {ctx.device.name} runs.{' ' if note else ''}{' '.join(note.split())}"

@@ -359,3 +359,13 @@ def test_places_without_a_form_hide_no_others() -> None:
 def test_a_cast_to_the_same_type_is_no_fault_of_the_device() -> None:
     text = "n (float[1,8,14,14] x) => (y) { a = Relu(x) b = Cast<to = 1>(a) y = Relu(b) }"
     assert found(lint_text(text, "hi3519"), "OPS001") == []
+
+
+@pytest.mark.parametrize(("behind", "told"), [("y = Relu (s)", False), ("y = Reshape (s, d)", True)])
+def test_what_ends_the_network_is_left_to_post_processing(behind: str, told: bool) -> None:
+    """A view behind it is no work for the device, an activation is."""
+    text = f"""end (float[1,8,28,28] x) => (float[1,8,28,28] y) <float[8,8,3,3] w, int64[4] d = {{1, 8, 28, 28}}>
+    {{ a = Conv <pads = [1,1,1,1]> (x, w) s = LogSoftmax <axis = 1> (a) {behind} }}"""
+    reported = lint_text(text, "x3")
+    (finding,) = (one for one in reported.findings if "LogSoftmax" in one.message)
+    assert ("export the network up to it" in finding.suggestion) == told
