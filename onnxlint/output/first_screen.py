@@ -8,11 +8,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxlint.device_types import PRECISION_BITS
 from onnxlint.output.profile_table import formula_text
 from onnxlint.report import Report, Totals
 from onnxlint.text import printable
 from onnxlint.units import count, operations, percent, plural, rate, seconds, seconds_range, size
 
+_SMALLER = 0.9
 _BOUND_MEANS = {
     "compute": "computing",
     "memory": "moving data",
@@ -100,9 +102,11 @@ def facts(report: Report, totals: Totals) -> Table:
     grid.add_row(
         "Memory",
         f"{size(totals.weight_bytes)} stored",
-        f"weights; {size(totals.peak_activation_bytes)} of activations alive at once{_room(device.memory_mib)}",
+        f"weights{_executed(totals, device.precision)}; {size(totals.peak_activation_bytes)} of activations alive at "
+        f"once{_room(device.memory_mib)}",
     )
-    grid.add_row("Params", count(totals.params), f"{count(totals.learnable_params)} of them learnable")
+    learnable = "all" if totals.learnable_params == totals.params else f"{count(totals.learnable_params)} of them"
+    grid.add_row("Params", count(totals.params), f"{learnable} learnable")
     grid.add_row("MACCs", count(totals.macs), f"multiply-accumulates; {count(totals.flops)} FLOPs in all")
     per_byte = totals.flops / totals.memory_access_bytes if totals.memory_access_bytes else 0.0
     grid.add_row(
@@ -115,6 +119,12 @@ def _used(utilisation: float, peak: str) -> str:
     if utilisation > 1:
         return f"more than the peak{peak}: fast 3x3 convolutions need fewer multiplications"
     return f"{percent(utilisation)}{peak} used"
+
+
+def _executed(totals: Totals, precision: str) -> str:
+    """What the weights take at the executed precision, where they are stored in a wider one."""
+    executed = totals.params * PRECISION_BITS[precision] // 8
+    return f", {size(executed)} as {precision}" if executed < _SMALLER * totals.weight_bytes else ""
 
 
 def _room(memory_mib: float | None) -> str:

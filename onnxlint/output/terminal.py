@@ -129,10 +129,12 @@ def _price(finding: ReportedFinding, totals: Totals) -> Text:
 def _fix(finding: ReportedFinding, suggestion: str) -> Iterator[RenderableType]:
     if finding.fix is None:
         return
-    title = finding.fix.title
-    told = "as advised" if suggestion.lower().startswith(title.lower()) else printable(title)
-    yield hanging("priced", Text(f"{told} ({_SAFETY[finding.fix.safety]})"), "green")
-    for other in [one for one in finding.alternatives if one.saving_s is not None and one.saving_s > 0][:2]:
+    title, others = finding.fix.title, [one for one in finding.alternatives if one.saving_s and one.saving_s > 0][:2]
+    is_told = not others and suggestion.lower().startswith(title.lower())
+    yield hanging(
+        "priced", Text(f"{'as advised' if is_told else printable(title)} ({_SAFETY[finding.fix.safety]})"), "green"
+    )
+    for other in others:
         words = f"{printable(other.title)} ({_SAFETY[other.safety]}): saves {seconds(other.saving_s or 0.0)}"
         yield hanging("    or", Text(words), "dim")
 

@@ -101,10 +101,11 @@ def _moved(layer: Layer) -> int:
 
 
 def _label(one: _Alike, room: int) -> str:
-    """`/fc1/MatMul ×12 (MatMul)` in so many characters: without the operators, then with a shorter path."""
+    """`/conv1/Conv ×12 (Conv+Relu)` in so many characters: without the operators, then with a shorter path."""
     name = one.first.name or one.first.node
     times = f" ×{one.number}" if one.number > 1 else ""
-    operators = f" ({printable(one.first.kernel_ops, 40)})"
-    if len(name) + len(times) + len(operators) > room:
+    kernel = one.first.kernel_ops
+    operators = f" ({printable(kernel, 40)})"
+    if kernel in name or len(name) + len(times) + len(operators) > room:
         operators = ""
     return f"{shortened(name, max(_LEAST_NAME, room - len(times) - len(operators)))}{times}{operators}"

@@ -11,7 +11,7 @@ from zoo.store import STORED
 
 from onnxlint import lint
 from onnxlint.output.terminal import View, render
-from onnxlint.report import FixInfo, Report, ReportedFinding, Summary
+from onnxlint.report import Alternative, FixInfo, Report, ReportedFinding, Summary
 
 PARTITIONS = "those 3 partitions take 267 ms: 0.76 ms of it for 6 tensors (325 kB) that cross, and 3 hand-overs"
 
@@ -76,6 +76,19 @@ def test_the_summary_tells_what_needs_no_retraining(report: Report, without: flo
     assert "together they" not in shown(report, two[0], without=without)
 
 
+def test_changes_among_others_are_told_by_name(report: Report) -> None:
+    given = {"suggestion": "Sum as Add; Sum as Mul", "fix": FixInfo("Sum as Add", "exact")}
+    text = shown(report, finding(**given, alternatives=(Alternative("Sum as Mul", "exact", 1e-4),)))
+    assert "priced Sum as Add (same outputs)" in text
+    assert "or Sum as Mul (same outputs): saves 0.10 ms" in text
+
+
+def test_weights_are_told_as_stored_and_as_executed(report: Report) -> None:
+    text = " ".join(shown(report).split())
+    assert "9.08 MB stored weights, 2.27 MB as int8;" in text
+    assert "as fp32" not in shown(lint(str(STORED), device="cortex-a76"))
+
+
 def test_a_saving_that_may_be_a_loss_has_a_readable_range(report: Report) -> None:
     assert "(-0.37 to 0.88 ms)" in shown(report, finding(saving_low_s=-0.37e-3, saving_high_s=0.88e-3))
 
@@ -83,7 +96,7 @@ def test_a_saving_that_may_be_a_loss_has_a_readable_range(report: Report) -> Non
 def test_equal_kernels_are_one_line(report: Report) -> None:
     text = shown(report)
     start = text.index("Dearest kernels, equal ones together")
-    assert "/stage2.0/Transpose ×4 (Transpose)" in text[start:]
+    assert "/stage2.0/Transpose ×4  " in text[start:]
 
 
 def test_findings_are_told_apart_by_the_end_of_their_path(report: Report) -> None:
