@@ -33,28 +33,21 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from onnxlint.finding import Finding, Fix, Severity
+from onnxlint.finding import Finding, Severity
 from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Node
 from onnxlint.no_ops import Known, passed_on
 from onnxlint.partitions import LEAST_SHARE, cost_of_leaving, ends_the_network, leaves
-from onnxlint.patterns.affine import folded, scaled
-from onnxlint.patterns.channel_shuffle import channel_shuffles
+from onnxlint.patterns.explained import explained_elsewhere
 from onnxlint.patterns.focus import focus
-from onnxlint.patterns.forms import by_title, edits_of, together
-from onnxlint.patterns.layout_changes import layout_changes
-from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
-from onnxlint.patterns.placement import cause, exceeds_rank
-from onnxlint.patterns.rewrites import rewrites
-from onnxlint.patterns.spelled_lrn import spelled_lrns
-from onnxlint.patterns.spelled_norms import is_of_images, leaving_norms
+from onnxlint.patterns.placement import cause
+from onnxlint.patterns.replacements import replacements
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.units import percent, plural
+from onnxlint.units import percent
 
 RULE = Rule(code="OPS001", name="unsupported-operator", severity="error")
 _MAX_NAMES = 4
 _MAX_BROKEN = 2
-_MAX_TRIED = 64
 
 
 def check(ctx: Context) -> Iterator[Finding]:
@@ -73,7 +66,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         if not why:
             continue
         if explained is None:
-            explained = _explained(ctx)
+            explained = explained_elsewhere(ctx.graph, table)
         is_own = why == "operator" and node.key not in explained and passed_on(known, node) is None
         group = node.qualified_op if is_own else ""
         if is_own:
@@ -94,22 +87,9 @@ def check(ctx: Context) -> Iterator[Finding]:
         yield _unknown(ctx, unknown)
 
 
-def _explained(ctx: Context) -> set[str]:
-    """The nodes of which OPS002, OPS003, TRF002 and TRF003 speak."""
-    table = ctx.analysis.target.table
-    found = {node.key for shuffle in channel_shuffles(ctx.graph) for node in shuffle.nodes}
-    found |= {node.key for node in layout_changes(ctx.graph, table).leaving}
-    for lrn in spelled_lrns(ctx.graph):
-        if any(exceeds_rank(ctx.graph, table, node) for node in lrn.nodes):
-            found |= {node.key for node in lrn.nodes}
-    if is_of_images(ctx.graph):
-        found |= {node.key for norm in leaving_norms(ctx.graph, table) for node in norm.nodes}
-    return found
-
-
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    forms = tuple(_fixes(ctx, nodes))
+    forms = tuple(replacements(ctx.graph, nodes, ctx.runs))
     fixes = bearable(ctx.analysis, forms)
     if fixes and saves_nothing(ctx.analysis, fixes):
         beside = NOTHING_YET
@@ -142,30 +122,6 @@ def _told(device: str, reasons: Counter[str]) -> Iterator[str]:
         more = f" and {len(told) - _MAX_BROKEN} more" if len(told) > _MAX_BROKEN else ""
         here = f"; here {', '.join(told[:_MAX_BROKEN])}{more}" if told[0] else ""
         yield f"{f'{count[limit]}x ' if count[limit] > 1 else ''}{limit}{here}"
-
-
-def _fixes(ctx: Context, nodes: list[Node]) -> Iterator[Fix]:
-    """Each rewrite in all the places that it fits, if the device runs it."""
-    sliced = focus(ctx.graph) if nodes[0].op_type == "Slice" else None
-    keys = {node.key for node in nodes}
-    if sliced is not None and keys >= {node.key for node in sliced.slices} and ctx.runs(sliced.form.edits):
-        yield together([sliced.form], 1)
-    packings = [one for one in packed_heads(ctx.graph) if any(node.key in keys for node in one.nodes)]
-    packings = [one for one in packings if not one.has_batch]
-    if packings:
-        edits = tuple(edit for one in packings for edit in four_dimensional(ctx.graph, one))
-        if ctx.runs(edits):
-            yield Fix(f"{len(packings)} packed heads split on their last axis first", "exact", edits)
-    chains = {chain[0].key: chain for node in nodes if (chain := scaled(ctx.graph).get(node.key)) is not None}
-    if chains:
-        edits = tuple(edit for node, behind in chains.values() for edit in folded(ctx.graph, node, behind))
-        if ctx.runs(edits):
-            yield Fix(f"{plural(len(chains), 'scale')} folded into the weights before", "exact", edits)
-    for forms in by_title(form for node in nodes for form in rewrites(ctx.graph, node)).values():
-        if not ctx.runs(edits_of(forms)) and 1 < len(forms) <= _MAX_TRIED:
-            forms = [form for form in forms if ctx.runs(form.edits)]
-        if forms and ctx.runs(edits_of(forms)):
-            yield together(forms, len(nodes))
 
 
 def _advice(ctx: Context, nodes: list[Node]) -> str:

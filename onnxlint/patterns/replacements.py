@@ -1,0 +1,40 @@
+"""Operators that a device lacks in operators that it has: each form in all the places that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from onnxlint.finding import Fix
+from onnxlint.graph import Graph, Node
+from onnxlint.patterns.affine import folded, scaled
+from onnxlint.patterns.focus import focus
+from onnxlint.patterns.forms import Runs, by_title, edits_of, together
+from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
+from onnxlint.patterns.rewrites import rewrites
+from onnxlint.units import plural
+
+_MAX_TRIED = 64
+
+
+def replacements(graph: Graph, nodes: Sequence[Node], runs: Runs) -> Iterator[Fix]:
+    """Those for nodes of one operator, if the device runs them."""
+    sliced = focus(graph) if nodes[0].op_type == "Slice" else None
+    keys = {node.key for node in nodes}
+    if sliced is not None and keys >= {node.key for node in sliced.slices} and runs(sliced.form.edits):
+        yield together([sliced.form], 1)
+    packings = [one for one in packed_heads(graph) if any(node.key in keys for node in one.nodes)]
+    packings = [one for one in packings if not one.has_batch]
+    if packings:
+        edits = tuple(edit for one in packings for edit in four_dimensional(graph, one))
+        if runs(edits):
+            yield Fix(f"{len(packings)} packed heads split on their last axis first", "exact", edits)
+    chains = {chain[0].key: chain for node in nodes if (chain := scaled(graph).get(node.key)) is not None}
+    if chains:
+        edits = tuple(edit for node, behind in chains.values() for edit in folded(graph, node, behind))
+        if runs(edits):
+            yield Fix(f"{plural(len(chains), 'scale')} folded into the weights before", "exact", edits)
+    for forms in by_title(form for node in nodes for form in rewrites(graph, node)).values():
+        if not runs(edits_of(forms)) and 1 < len(forms) <= _MAX_TRIED:
+            forms = [form for form in forms if runs(form.edits)]
+        if forms and runs(edits_of(forms)):
+            yield together(forms, len(nodes))
