@@ -218,10 +218,11 @@ class CostModel:
 
     def wiring(self, nodes: tuple[Node, ...]) -> Wiring:
         """How the nodes hang together; the same in every graph of the same nodes and constants."""
-        places: dict[str, int] = {}
-        wired = [places.setdefault(n, len(places)) for node in nodes for n in (*node.inputs, *node.outputs)]
+        names = [name for node in nodes for name in (*node.inputs, *node.outputs)]
+        places: dict[str, int] = {name: place for place, name in enumerate(dict.fromkeys(names))}
         leaving = self.leaving(nodes)
         constants = list(filter(self.graph.is_constant, places))
+        wired = [places[name] for name in names] if len(places) < len(names) else places.values()
         stand = (*wired, -1, *[places[name] for name in leaving], -1, *[places[name] for name in constants])
         return Wiring(nodes, leaving, constants, stand)
 
@@ -229,7 +230,8 @@ class CostModel:
         """The values written by `nodes` that another node reads or that the graph returns; not those of bodies."""
         graph, returned = self.graph, self.graph.is_output
         if len(nodes) == 1 and not nodes[0].bodies:
-            return [name for name in nodes[0].outputs if name and (name in returned or graph.consumers(name))]
+            consumers = graph.consumers
+            return [name for name in nodes[0].outputs if name and (name in returned or consumers(name))]
         keys = {node.key for node in nodes}
         return [
             name

@@ -154,14 +154,22 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
     """Every run-time node, in execution order; `alone` asks for what each would move by itself."""
     rows: dict[str, Layer] = {}
     graph, costs, factor = analysis.graph, analysis.costs, analysis.target.batch_factor
+    params_of = costs.params.get
     seconds = analysis.times.mean(axis=1).tolist()
     spelled: dict[TensorType, str] = {}
     for index, kernel in enumerate(analysis.kernels):
         whole, label = analysis.kernel_costs[index], kernel.label
         for node in kernel.nodes:
-            macs, other_flops = costs.arithmetic(node) if not kernel.is_free else (0, 0)
+            if node.is_control_flow:
+                is_known, (macs, other_flops) = costs.is_known(node), costs.arithmetic(node)
+            else:
+                work = costs.work(node)
+                is_known = work is not None
+                macs, other_flops = (work.macs, work.other_flops) if work is not None else (0, 0)
+            if kernel.is_free:
+                macs = other_flops = 0
             is_main = node is kernel.main
-            params = costs.params.get(node.key)
+            params = params_of(node.key)
             kind = graph.type_of(node.outputs[0])
             output = spelled.get(kind) or spelled.setdefault(kind, str(kind))
             rows[node.key] = Layer(
@@ -180,6 +188,6 @@ def layers(analysis: Analysis, *, alone: bool = False) -> list[Layer]:
                 on_host=kernel.on_host,
                 output=output,
                 alone_bytes=costs.cost((node,)).scaled(factor).memory_access_bytes if alone else 0,
-                is_known=costs.is_known(node),
+                is_known=is_known,
             )
     return [rows[node.key] for node in graph.compute_nodes]

@@ -54,7 +54,7 @@ class Kernel(msgspec.Struct, frozen=True, eq=False):
     @property
     def label(self) -> str:
         """The operators in order: `Conv+Relu`."""
-        return "+".join(node.op_type for node in self.nodes)
+        return "+".join([node.op_type for node in self.nodes])
 
 
 def classify(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> KernelClass:

@@ -123,12 +123,13 @@ class _Schedule:
         now = sum(alive.values())
         for index, step in enumerate(self.steps):
             dying = [name for name in expiring.get(index, ()) if name in alive]
-            most = max([now, *[now + self.inside(node) for node in step if node.is_control_flow]])
+            inner = [self.inside(node) for node in step if node.bodies and node.is_control_flow]
+            most = now + max(0, *inner) if inner else now
             spare = self.overwritable(step, dying) if dying else []
             for name in self.written(step):
                 alive[name] = size = self.bytes(name)
                 now += size
-                taken = next((old for old in spare if alive[old] == size), None)
+                taken = next((old for old in spare if alive[old] == size), None) if spare else None
                 if taken is not None:
                     spare.remove(taken)
                     now -= alive.pop(taken)
@@ -176,7 +177,7 @@ class _Schedule:
         """What the step leaves in memory of its own."""
         names = self.costs.leaving(step)
         for node in step:
-            if node.is_control_flow:
+            if node.bodies and node.is_control_flow:
                 names += node.outputs
         return [name for name in names if name in self.last and name not in self.owner]
 

@@ -135,8 +135,11 @@ def _checked(finding: object) -> Finding:
 
 
 def _price(analysis: Analysis, rule: LoadedRule, finding: Finding, override: Severity | None) -> _Priced:
-    nodes = [analysis.graph.node(key) for key in finding.nodes if key in analysis.graph.position]
-    at_stake = float(analysis.seconds_of(nodes).mean()) if finding.at_stake_s is None else finding.at_stake_s
+    if finding.at_stake_s is None:
+        kernel_of = analysis.kernel_of
+        at_stake = float(analysis.seconds([kernel_of[key] for key in finding.nodes if key in kernel_of]).mean())
+    else:
+        at_stake = finding.at_stake_s
     changes: list[_Change] = []
     for fix in finding.fixes:
         try:

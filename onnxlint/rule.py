@@ -54,10 +54,14 @@ class Context:
     weights: WeightValues = NO_WEIGHTS
     """`weights(name)`: a stored tensor's values, for the rules that say `needs_weights`."""
 
-    @property
-    def graph(self) -> Graph:
-        """The graph under the lint."""
-        return self.analysis.graph
+    graph: Graph = field(init=False, repr=False, compare=False)
+    """The graph under the lint."""
+    _supports: Mapping[str, Support] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # rules ask for these at every node
+        object.__setattr__(self, "graph", self.analysis.graph)
+        object.__setattr__(self, "_supports", self.analysis.placement.support)
 
     @property
     def device(self) -> Device:
@@ -71,7 +75,7 @@ class Context:
 
     def support(self, node: Node) -> Support:
         """What the device says of the node (static nodes are supported: they don't run)."""
-        return self.analysis.placement.support.get(node.key, _SUPPORTED)
+        return self._supports.get(node.key, _SUPPORTED)
 
     def runs(self, edits: Iterable[Edit]) -> bool:
         """The edits fit the graph, and every operator that they introduce runs on the device.

@@ -162,10 +162,11 @@ class _Reader:
                 self._version(domain, scope)
                 with self.deeper(op_type):
                     return self.call(function, key, inputs, outputs, attributes, written)
-        for name in filter(None, outputs):
-            if name in written:
-                raise LoadError(f"is no valid graph: the value {printable(name)!r} is written twice")
-            written.add(name)
+        for name in outputs:
+            if name:
+                if name in written:
+                    raise LoadError(f"is no valid graph: the value {printable(name)!r} is written twice")
+                written.add(name)
         version = self._version(domain, scope)
         bodies = self.bodies(op_type, key, attributes, scope) if attributes else _NO_BODIES
         problem = node_problem(op_type, domain, version, inputs, outputs, attributes)
