@@ -24,10 +24,14 @@ class SmallShapes(Strict, frozen=True, kw_only=True):
 
 
 class FusedGroup(Strict, frozen=True, kw_only=True):
-    """Operators, in execution order, that the runtime runs as one kernel when they compute one value of one input."""
+    """Operators, in execution order, that the runtime runs as one kernel when they compute one value of one input.
+
+    `rank`: only for values of so many dims.
+    """
 
     name: Text
     ops: Annotated[list[str], msgspec.Meta(min_length=2, max_length=32)]
+    rank: Count | None = None
 
 
 class BlockedLayout(Strict, frozen=True, kw_only=True):
@@ -36,13 +40,15 @@ class BlockedLayout(Strict, frozen=True, kw_only=True):
     `anchors` always want it, `followers` keep it where all their inputs have it. A dense convolution takes it if its
     input channels are a multiple of `input_multiple` (or fewer than `block`: those it reads as they are), a grouped
     one if its channels per group are one of `block`, a depthwise one by `input_multiple`. What can't runs as class
-    `lowered`, a convolution lowered to matrix products.
+    `lowered`, a convolution lowered to matrix products. `transposes`: converting also brings channels last or second: a
+    Transpose that does so where a value leaves or enters the layout is none.
     """
 
     block: Count
     input_multiple: Count = 1
     anchors: list[str]
     followers: list[str] = []
+    transposes: bool = False
     source: Text
 
 
@@ -62,8 +68,9 @@ class Calibration(Strict, frozen=True, kw_only=True):
     """Where and how a calibrated profile was measured.
 
     `reference_ms` is what the reference workload took, to which every time is a ratio; `spread` the median deviation
-    of the paired ratios; `fit_error` the median error on the benchmarks themselves. `in_networks` is how much longer
-    kernels take in whole networks, which all figures of the profile include; `held_out_error` the median error on
+    of the paired ratios; `fit_error` the median error on the benchmarks themselves, of which `left_out` were not run:
+    the budget was spent, or the provider lacks their operators. `in_networks` is how much longer kernels take in whole
+    networks, which all figures of the profile include; `held_out_error` the median error on
     `held_out` networks, each with the factor that the others give.
     """
 
@@ -76,6 +83,7 @@ class Calibration(Strict, frozen=True, kw_only=True):
     spread: NonNegative
     noisy: bool
     benchmarks: Count
+    left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
     fit_error: NonNegative
     in_networks: Positive = 1.0
     held_out: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -104,7 +104,10 @@ class Grouping:
         is_hosted = node.key in self.placement.on_host
         rules = self.on_host if is_hosted else self.on_device
         is_view = node.domain == "" and (
-            node.op_type in rules.free or self.is_unchanged(node, rules) or self.is_strided(node, rules)
+            node.op_type in rules.free
+            or self.is_unchanged(node, rules)
+            or self.is_strided(node, rules)
+            or self.is_done_by_conversion(node)
         )
         if is_view or (not is_hosted and self.vanishes(node)):
             return Kernel((node,), node, "vector", is_free=True, on_host=is_hosted)
@@ -154,6 +157,13 @@ class Grouping:
         if takers is None or node.outputs[0] in self.graph.is_output:
             return False
         return all(reader.op_type in takers for reader in self.graph.consumers(node.outputs[0]))
+
+    def is_done_by_conversion(self, node: Node) -> bool:
+        """A Transpose where a value enters or leaves the runtime's blocked layout, which moves it as well."""
+        if self.blocks is None or node.op_type != "Transpose":
+            return False
+        self.looked_ahead.setdefault(node.key, []).extend(self.graph.consumers(node.outputs[0]))
+        return self.blocks.transposes(node)
 
     def runs_in_blocks(self, kernel: Kernel, blocks: Blocks) -> bool:
         """The kernel runs in the runtime's blocked layout."""

@@ -66,7 +66,9 @@ def find_group(seen: Seen, first: Node, groups: Sequence[FusedGroup]) -> tuple[s
     The nodes read nothing but what `first` reads, constants and each other, and end in one value.
     """
     for group in groups:
-        if group.ops[0] == first.op_type and (found := _matched(seen, first, list(group.ops[1:]))):
+        if group.ops[0] != first.op_type or group.rank not in (None, seen.graph.type_of(first.outputs[0]).rank):
+            continue
+        if found := _matched(seen, first, list(group.ops[1:])):
             return group.name, found
     return "", ()
 

@@ -7,6 +7,7 @@ import msgspec
 from onnxlint.device_runtime import BlockedLayout
 from onnxlint.device_types import KernelClass
 from onnxlint.graph import Graph, Node
+from onnxlint.layout import takes_blocks
 
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv", "NhwcFusedConv"})
 TRANSPOSED = frozenset({"ConvTranspose"})
@@ -80,18 +81,6 @@ def classify(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> 
     if node.op_type in RECURRENT:
         return "recurrent"
     return "attention" if node.op_type in ATTENTION else "vector"
-
-
-def takes_blocks(node: Node, weight: tuple[int | None, ...], groups: int, blocked: BlockedLayout) -> bool:
-    """The convolution's channels fit the runtime's blocked layout."""
-    if node.op_type not in blocked.anchors or len(weight) != 4 or weight[0] is None or weight[1] is None:
-        return False
-    out, into = weight[0], weight[1]
-    if groups == 1:
-        return into < blocked.block or into % blocked.input_multiple == 0
-    if into == 1 and out == groups:
-        return out % blocked.input_multiple == 0
-    return groups > 0 and into % blocked.block == 0 and (out // groups) % blocked.block == 0
 
 
 def weight_of(node: Node) -> str:

@@ -47,9 +47,43 @@ class Blocks:
         shape = self.graph.type_of(name).shape
         return (shape[1] or 0) if shape is not None and len(shape) == 4 else 0
 
+    def transposes(self, node: Node) -> bool:
+        """A Transpose that the change of layout does: out of blocks to channels last, or back where all want blocks."""
+        if node.op_type != "Transpose" or not self.layout.transposes:
+            return False
+        order = node.ints("perm")
+        if order == [0, 2, 3, 1]:
+            return node.inputs[0] in self.values
+        out = node.outputs[0]
+        return order == [0, 3, 1, 2] and out not in self.graph.is_output and self.is_for_blocks(out)
+
+    def is_for_blocks(self, name: str) -> bool:
+        """All who read the value are convolutions in blocks, which have to convert it."""
+        readers = self.graph.consumers(name)
+        return not self.reads_plain(_CONVOLUTION, name) and all(map(self.is_convolution_in_blocks, readers))
+
+    def is_convolution_in_blocks(self, node: Node) -> bool:
+        """A convolution, not one of integers, whose channels fit the layout."""
+        if node.op_type != _CONVOLUTION or len(node.inputs) < 2 or node.inputs[0] in self.integers:
+            return False
+        weight = self.graph.type_of(node.inputs[1]).shape
+        return weight is not None and takes_blocks(node, weight, int(node.attr("group", 1)), self.layout)
+
     def reads_plain(self, op: str, name: str) -> bool:
         """A convolution of few input channels reads them as they are."""
         return op not in _POOLS and self.channels(name) < self.layout.block
+
+
+def takes_blocks(node: Node, weight: tuple[int | None, ...], groups: int, blocked: BlockedLayout) -> bool:
+    """The convolution's channels fit the runtime's blocked layout."""
+    if node.op_type not in blocked.anchors or len(weight) != 4 or weight[0] is None or weight[1] is None:
+        return False
+    out, into = weight[0], weight[1]
+    if groups == 1:
+        return into < blocked.block or into % blocked.input_multiple == 0
+    if into == 1 and out == groups:
+        return out % blocked.input_multiple == 0
+    return groups > 0 and into % blocked.block == 0 and (out // groups) % blocked.block == 0
 
 
 def conversions(graph: Graph, kernels: Sequence[Kernel], layout: BlockedLayout) -> Mapping[int, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES, KernelClass
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS, CONVOLUTIONS, MATRIX_PRODUCTS, Kernel, weight_of
 from onnxlint.operators import ELEMENTWISE
+from onnxlint.operators.normalization import LAYER_NORM
 from onnxlint.quantization import is_integer_product
 from onnxlint.tensor import UnknownShape
 from onnxlint.variants import cost_of, form_of, run_of
@@ -23,8 +24,10 @@ _BY_PIXEL = ("Resize.linear", "Resize.cubic")
 _ANY_LAYOUT = frozenset({"Reshape", "Transpose", "Expand", "Gather", *MATRIX_PRODUCTS})
 _MOST_STEPS = 16
 _WIDER_THAN_INT8 = ("fp32", "fp16", "bf16")
-_LOWERED = ("lowered", "integer_lowered")
+_LOWERED, _STRIDED = ("lowered", "integer_lowered"), "Window.strided"
 _BYTE, _MAX_POOL = 8, "NhwcMaxPool"
+_FLOPS_OF_GROUP = {"LayerNormalization": LAYER_NORM}
+"""Structures that are an operator written in parts: an element of it takes as many FLOPs as one of that operator."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -76,6 +79,9 @@ def load_of(kernel: Kernel, cost: Cost, costs: CostModel, device: Device, on_chi
             sides = sides_of(costs.graph, node, channels)
         elif node.op_type == "Resize" and _is_by_pixel(costs.graph, node, device):
             sides = (inf, inf, _plane(costs.graph, node))
+    if kernel.group in _FLOPS_OF_GROUP:
+        flops = _FLOPS_OF_GROUP[kernel.group] * _elements(costs.graph, kernel.nodes[-1].outputs[0])
+        vector = flops * cost_of(device.vector_cost, kernel.group)
     if form == "QLinearConcat" and not vector:
         # the pair around a Concat says the same as its integer form, whose inputs are brought to one grid
         vector = 2.0 * _elements(costs.graph, kernel.main.outputs[0]) * cost_of(device.vector_cost, form)
@@ -157,8 +163,15 @@ def _moved_again(
     if found in _LOWERED and depth * positions < inf and window_elements(graph, kernel.main) > 1:
         # each position's window is written out and read by the product, for all groups
         groups = int(kernel.main.attr("group", 1))
-        moved += 2.0 * costs.bytes(kernel.main.inputs[0], int(depth * positions * groups))
+        window = 2.0 * costs.bytes(kernel.main.inputs[0], int(depth * positions * groups))
+        is_strided = found == _LOWERED[0] and _is_strided(kernel.main)
+        moved += window * (cost_of(device.move_cost, _STRIDED) if is_strided else 1.0)
     return moved, len(copies) + sum(n.op_type in CONVOLUTIONS for n in passes)
+
+
+def _is_strided(node: Node) -> bool:
+    """The convolution leaves places out, and its windows are no stretches of the input."""
+    return any(step != 1 for step in node.attr("strides", ()))
 
 
 def _is_passed_again(node: Node) -> bool:

@@ -20,6 +20,7 @@ _POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPoo
 _BINARY = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"})
 _ALONG_AN_AXIS = frozenset({"Concat", "Split"})
 _ROW_BY_ROW = frozenset({"Softmax", "LogSoftmax", "LayerNormalization", "SimplifiedLayerNormalization"})
+_SINGLE = ((), (1,))
 _CUT_OR_REPEATED = frozenset({"Split", "Slice", "Pad", "Expand", "Tile"})
 
 
@@ -47,7 +48,8 @@ def form_of(graph: Graph, node: Node, blocked: BlockedLayout | None = None) -> s
         return f"{op}.last" if int(node.attr("axis", 0)) % rank == rank - 1 else op
     if op in _BINARY and len(node.inputs) == 2:
         second = graph.type_of(node.inputs[1]).shape
-        return f"{op}.broadcast" if second is not None and shape != second and second not in ((), (1,)) else op
+        is_single = shape in _SINGLE or second in _SINGLE
+        return f"{op}.broadcast" if None not in (shape, second) and shape != second and not is_single else op
     if op in _POOLS and blocked is not None:
         channels = shape[1] if shape is not None and len(shape) == 4 else None
         return f"{op}.plain" if channels is None or channels % blocked.block else op

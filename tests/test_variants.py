@@ -54,6 +54,9 @@ def graph_of(text: str) -> Graph:
             6,
         ),
         ("g (float[2,4,6] x) => (float[2,4,6] y) { y = Relu(x) }", "Relu", inf),
+        ("g (float[2,4,6] x, float[4,1] s) => (float[2,4,6] y) { y = Mul(x, s) }", "Mul.broadcast", inf),
+        ("g (float[2,4,6] x, float[1] s) => (float[2,4,6] y) { y = Mul(x, s) }", "Mul", inf),
+        ("g (float[2,4,6] x, float[1] s) => (float[2,4,6] y) { y = Mul(s, x) }", "Mul", inf),
     ],
 )
 def test_forms_and_runs(text: str, form: str, run: float) -> None:

@@ -76,6 +76,8 @@ _STRIDED = (
     *((a, b, 1, 2, s) for a, b, s in ((64, 128, 56), (256, 512, 56), (512, 1024, 28), (1024, 2048, 14))),
     *((a, b, 2, 2, s) for a, b, s in ((96, 192, 56), (192, 384, 28))),
 )
+# (input channels, output channels, groups, height and width) of stride 2, in channels that no block holds
+_LOWERED = ((18, 36, 1, 56), (58, 58, 58, 28), (26, 52, 1, 28), (44, 44, 44, 56))
 # (rows, depth, columns)
 _PRODUCTS = (
     *((1, k, n) for k, n in ((512, 1000), (1280, 1000), (2048, 1000), (1024, 1024), (4096, 4096), (64, 64), (192, 48))),
@@ -122,6 +124,9 @@ def benchmarks() -> Iterator[Benchmark]:
         if stride == 1:
             build = partial(_conv_chain, name, kernel, channels, channels, size, groups=groups)
         yield Benchmark(name, "grouped", build)
+    for a, b, groups, size in _LOWERED:
+        name = f"strided3x3_{a}_{b}_{groups}_{size}"
+        yield Benchmark(name, "lowered", partial(_fan, name, a, b, 3, size, 2, groups=groups))
     for rows, depth, columns in _PRODUCTS:
         name = f"matmul_{rows}_{depth}_{columns}"
         yield Benchmark(name, "gemm", partial(_product_chain, name, rows, depth, columns))

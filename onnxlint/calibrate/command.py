@@ -10,6 +10,8 @@ from onnxlint.calibrate.runner import CalibrationError, Plan, calibrate, check
 from onnxlint.device_runtime import Calibration
 from onnxlint.text import printable
 
+LEAST_BUDGET_S = 30.0
+
 
 def run(
     provider: str, threads: int, name: str, output_file: Path | None, budget_s: float, force: bool, quiet: bool
@@ -37,11 +39,17 @@ def run(
 
 
 def seconds_of(budget: str) -> float:
-    """`180s`, `3m` or `180` as seconds; raises CalibrationError."""
+    """`180s`, `3m` or `180` as seconds; raises CalibrationError, for what is too short, too."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min)?", budget.strip())
     if found is None or not 0 < float(found[1]) < 1e5:
         raise CalibrationError(f"--budget {printable(budget)!r}: is no time (180s, 5m)")
-    return float(found[1]) * (60 if found[2] in ("m", "min") else 1)
+    seconds = float(found[1]) * (60 if found[2] in ("m", "min") else 1)
+    if seconds < LEAST_BUDGET_S:
+        raise CalibrationError(
+            f"--budget {printable(budget)!r}: one benchmark of each kind takes longer "
+            f"(give {LEAST_BUDGET_S:g}s or more)"
+        )
+    return seconds
 
 
 def summary(output: Path, calibration: Calibration) -> str:
@@ -53,6 +61,12 @@ def summary(output: Path, calibration: Calibration) -> str:
         f"median error {100 * error:.1f} % on {calibration.held_out} networks, each left out of what is fitted "
         f"({100 * calibration.fit_error:.1f} % on {calibration.benchmarks} benchmarks)",
     ]
+    if calibration.left_out:
+        all_of_them = calibration.benchmarks + calibration.held_out + calibration.left_out
+        lines.append(
+            f"{calibration.left_out} of {all_of_them} benchmarks were not run (give a longer --budget, "
+            "or the provider lacks their operators)"
+        )
     if calibration.noisy:
         lines.append(
             f"noisy run: paired times spread by {100 * calibration.spread:.0f} % "

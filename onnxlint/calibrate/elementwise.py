@@ -129,6 +129,10 @@ def _pools() -> Graphs:
             for blocked in (False, True):
                 suffix = "_blocked" if blocked else ""
                 yield name + suffix, partial(make.fan, name, op, (1, channels, side, side), blocked=blocked, **options)
+        for kernel, stride, channels, side in ((3, 2, 24, 112), (3, 1, 44, 28), (3, 2, 90, 14)):
+            name = f"plain_{op.lower()}{kernel}s{stride}_{channels}_{side}"
+            options = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [1] * 4}
+            yield name, partial(make.fan, name, op, (1, channels, side, side), **options)
     for channels, side in ((64, 56), (192, 27)):
         yield f"lrn_{channels}_{side}", partial(make.chain, "lrn", "LRN", (1, channels, side, side), size=5)
 

@@ -79,6 +79,7 @@ ops = ["MatMul", "Mul"]
 [[fusion.groups]]
 name = "SkipLayerNormalization"
 ops = ["Add", "LayerNormalization"]
+rank = 3
 '''
 
 _BLOCKED = """
@@ -90,6 +91,7 @@ followers = [
   "GlobalAveragePool", "GlobalMaxPool", "Add", "Sum", "Mul", "Concat", "Relu", "Sigmoid", "Tanh", "BatchNormalization",
   "QuickGelu", "Gelu",
 ]
+transposes = true
 source = '''ONNX Runtime's NCHWc transformer: the block is the machine's vector width, seen in its optimized graph'''
 """
 

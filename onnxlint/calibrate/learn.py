@@ -59,6 +59,7 @@ COMPUTED = {
     **{f"Resize.{mode}": (f"resize_{mode}",) for mode in ("nearest", "linear", "cubic")},
     "MaxPool": ("maxpool",),
     "AveragePool": ("averagepool",),
+    **{f"{op}.plain": (f"plain_{op.lower()}",) for op in ("MaxPool", "AveragePool")},
 }
 KIN = {
     "LSTM": ("GRU", "RNN"),
@@ -94,7 +95,7 @@ CLASSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("grouped", ("grouped",), ("half_depth", "half_positions", "overhead_us")),
     (
         "lowered",
-        ("grouped3", "conv3x3_18", "depthwise3x3s1_58"),
+        ("grouped3", "conv3x3_18", "depthwise3x3s1_58", "strided"),
         ("half_depth", "half_positions", "overhead_us"),
     ),
     (
@@ -115,6 +116,8 @@ BETWEEN_INTEGERS = {
     "NhwcMaxPool": ("nhwcmaxpool_",),
 }
 """What is only met in or between convolutions of integers: those are learnt first."""
+BETWEEN = {"LayoutConversion": ("convert", "maxpool", "averagepool"), "Window.strided": ("grouped3x3s2", "strided")}
+"""What is moved beside the arithmetic of convolutions, and learnt behind it."""
 _RATES = ("vector_gops", "bandwidth_gb_per_s", "cache_gb_per_s", "stream_gb_per_s")
 _SPANS = ("overhead_us", "vector_overhead_us", "view_us", "run_us", "switch_us")
 _LEAST_COST = 0.01
@@ -139,7 +142,8 @@ def learn(samples: Sequence[Sample], device: Device) -> Device:
             device = _learn_class(samples, device, kernel_class, beginnings, figures)
         for form, beginnings in BETWEEN_INTEGERS.items():
             device = _learn_cost(samples, device, "vector_cost", form, beginnings)
-        device = _learn_cost(samples, device, "move_cost", "LayoutConversion", ("convert", "maxpool", "averagepool"))
+        for form, beginnings in BETWEEN.items():
+            device = _learn_cost(samples, device, "move_cost", form, beginnings)
     return device
 
 

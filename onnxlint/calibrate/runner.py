@@ -6,8 +6,9 @@ import datetime
 import gc
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -44,7 +45,7 @@ class CalibrationError(streams.Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked of a calibration; `budget_s` is for measuring, fitting takes some seconds more."""
+    """What is asked of a calibration; `budget_s` is for measuring, fitting takes half a minute more."""
 
     output: Path
     name: str = "mybox"
@@ -61,7 +62,7 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
     """
     provider = check(plan)
     whole = [Benchmark(name, NETWORK, build) for name, build in networks.networks()]
-    work = among([*(benchmarks() if chosen is None else chosen)], whole)
+    work = among(in_turns(benchmarks() if chosen is None else chosen), whole)
     where = Circumstances(processor_name(), runtime_name(), provider, plan.threads, len(work))
     partial = PartialResults(plan.output, where)
     graphs = _Timing(plan, provider, partial).run(work, advance or (lambda done, total, name: None))
@@ -70,6 +71,19 @@ def calibrate(plan: Plan, advance: Advance | None = None, chosen: Sequence[Bench
     streams.write(text, plan.output)
     partial.discard()
     return calibration
+
+
+def kind_of(name: str) -> str:
+    """A benchmark's name without its sizes."""
+    return re.sub(r"(_[\dx]+)+$", "", name)
+
+
+def in_turns(benchmarks: Iterable[Benchmark]) -> list[Benchmark]:
+    """One of each kind, then a second of each, and so on: what a budget cuts off, all kinds lack alike."""
+    kinds: dict[str, list[Benchmark]] = {}
+    for benchmark in benchmarks:
+        kinds.setdefault(kind_of(benchmark.name), []).append(benchmark)
+    return [benchmark for turn in zip_longest(*kinds.values()) for benchmark in turn if benchmark is not None]
 
 
 def among(benchmarks: Sequence[Benchmark], whole: Sequence[Benchmark]) -> list[Benchmark]:
@@ -93,7 +107,7 @@ def check(plan: Plan) -> str:
 
 
 class _Timing:
-    """Times benchmarks one after the other, within the budget."""
+    """Times benchmarks one after the other until the budget is spent, and the first of each kind even then."""
 
     def __init__(self, plan: Plan, provider: str, partial: PartialResults) -> None:
         self.plan, self.provider, self.partial = plan, provider, partial
@@ -101,19 +115,24 @@ class _Timing:
         self.watch = Stopwatch(cpu=plan.threads == 1 and provider == "CPUExecutionProvider")
 
     def run(self, work: Sequence[Benchmark], advance: Advance) -> dict[str, Graph]:
-        """The graphs of all benchmarks that could be run; their times are in the partial results."""
+        """The graphs of the benchmarks that were run; their times are in the partial results."""
         for _ in range(_WARM_UP_RUNS):
             self.reference()
         graphs: dict[str, Graph] = {}
         left = self.plan.budget_s
         missing = sum(benchmark.name not in self.partial.found for benchmark in work)
+        kinds: set[str] = set()
         for index, benchmark in enumerate(work):
             advance(index, len(work), benchmark.name)
+            is_measured, kind = benchmark.name in self.partial.found, kind_of(benchmark.name)
+            if not is_measured and kind in kinds and left <= 0:
+                continue
+            kinds.add(kind)
+            began = time.perf_counter()
             model = benchmark.build()
             graphs[benchmark.name] = graph_of(model)
-            if benchmark.name in self.partial.found:
+            if is_measured:
                 continue
-            began = time.perf_counter()
             try:
                 most = _MOST_FOR_A_NETWORK if benchmark.family == NETWORK else _MOST_SECONDS
                 seconds = min(most, max(_LEAST_SECONDS, 0.8 * left / max(1, missing)))
@@ -175,6 +194,7 @@ def fitted(
         spread=spread,
         noisy=spread > NOISY_SPREAD,
         benchmarks=len(taught),
+        left_out=len(work) - len(samples),
         fit_error=fit_error,
         in_networks=factor,
         held_out=len(tested),

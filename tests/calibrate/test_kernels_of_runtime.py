@@ -134,3 +134,38 @@ def test_what_the_runtime_drops_is_no_kernel_of_ours(behind: str, tmp_path: Path
     op = behind.partition("(")[0].partition("<")[0]
     ours = any(kernel.main.op_type == op and not kernel.is_free for kernel in analysis.kernels)
     assert ours == any(node.op_type == op for node in nodes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = Conv(x, w) b = Transpose<perm=[0,2,3,1]>(a) y = LayerNormalization(b, s, t)",
+        "b = Transpose<perm=[0,2,3,1]>(x) c = LayerNormalization(b, s, t) d = Transpose<perm=[0,3,1,2]>(c)"
+        " y = Conv(d, w)",
+        "a = Conv(x, w) b = Transpose<perm=[0,3,1,2]>(a) y = Sin(b)",
+        "b = Sin(x) d = Transpose<perm=[0,3,1,2]>(b) e = Conv(d, w) y = Add(d, e)",
+        "a = Conv(x, w) b = Add(a, a) c = Transpose<perm=[0,2,3,1]>(b) d = Relu(c) e = Transpose<perm=[0,3,1,2]>(d)"
+        " f = Conv(e, w) g = Conv(e, v) y = Add(f, g)",
+    ],
+)
+def test_a_transpose_that_the_change_of_layout_does_is_none(text: str, tmp_path: Path) -> None:
+    model = example_model(
+        f"""g (float[1,32,32,32] x) => (float[a,b,c,d] y) <float[32,32,1,1] w, float[32,32,3,3] v, float[32] s,
+        float[32] t> {{ {text.replace("Conv(e, v)", "Conv<pads=[1,1,1,1]>(e, v)")} }}"""
+    )
+    if layout_block("CPUExecutionProvider") == 1:
+        pytest.skip("this machine's runtime has no blocked layout")
+    analysis, nodes = both(fill(model), tmp_path)
+    ours = sum(kernel.main.op_type == "Transpose" and not kernel.is_free for kernel in analysis.kernels)
+    assert ours == sum(node.op_type == "Transpose" for node in nodes)
+
+
+@pytest.mark.parametrize("shape", ["1,8,16", "1,2,4,16"])
+def test_sums_are_normalized_where_the_runtime_has_a_kernel_for_both(shape: str, tmp_path: Path) -> None:
+    model = example_model(
+        f"""g (float[{shape}] x, float[{shape}] z) => (float[{shape}] y) <float[16] s, float[16] t>
+        {{ a = Add(x, z) b = LayerNormalization(a, s, t) y = Sin(b) }}"""
+    )
+    analysis, nodes = both(fill(model), tmp_path)
+    ours = any(kernel.group == "SkipLayerNormalization" for kernel in analysis.kernels)
+    assert ours == any(node.op_type == "SkipLayerNormalization" for node in nodes)

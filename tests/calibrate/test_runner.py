@@ -14,12 +14,13 @@ import pytest
 
 from onnxlint.calibrate import networks, runner
 from onnxlint.calibrate.benchmarks import Benchmark, benchmarks
-from onnxlint.calibrate.runner import CalibrationError, Plan, calibrate
+from onnxlint.calibrate.command import summary
+from onnxlint.calibrate.runner import CalibrationError, Plan, calibrate, in_turns, kind_of
 from onnxlint.calibrate.sessions import RuntimeProblem
 from onnxlint.cli import run_main
 from onnxlint.device import load_device
 
-NAMES = ("conv1x1_64_64_7", "conv3x3_32_32_14", "matmul_16_256_256", "neg_64_7", "add_64_7", "launch_1", "launch_8")
+NAMES = ("conv1x1_64_64_7", "conv3x3_32_32_14", "matmul_16_256_256", "neg_64_7", "add_64_7", "launch_1", "sigmoid_64_7")
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -64,6 +65,29 @@ def test_a_tiny_calibration_writes_a_profile_that_loads(tmp_path: Path) -> None:
     assert device.attainable.sets[0].shapes["pointwise"].half_outputs >= 0
     assert seen[-1] == "fitting"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("_one")
+def test_a_spent_budget_leaves_out_all_but_one_of_each_kind_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "box.toml"
+    names = ("matmul_1_64_64", "conv1x1_64_64_7", "conv1x1_48_48_14", "matmul_6_192_192", "neg_64_7")
+    written = calibrate(Plan(path, budget_s=0.0), chosen=[b for b in benchmarks() if b.name in names])
+    assert (written.benchmarks, written.held_out, written.left_out) == (3, 1, 2)
+    assert "2 of 6 benchmarks were not run" in summary(path, written)
+
+
+def test_benchmarks_come_by_turns() -> None:
+    work = in_turns(benchmarks())
+    kinds = [kind_of(benchmark.name) for benchmark in work]
+    assert sorted(b.name for b in work) == sorted(b.name for b in benchmarks())
+    assert len(set(kinds[: len(set(kinds))])) == len(set(kinds))
+
+
+@pytest.mark.parametrize("budget", ["1s", "0.2m", "29"])
+def test_a_budget_that_can_not_be_met_is_refused(budget: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(["calibrate", "--budget", budget, "-o", "never.toml"]) == 2
+    assert "give 30s or more" in capsys.readouterr().err
+    assert not Path("never.toml").exists()
 
 
 @pytest.mark.usefixtures("_one")
