@@ -123,6 +123,8 @@ class _Search:
         found += self._of(joined_moves(self.graph, self.limit, taken))
         if not found:
             return None
+        if not self.runs(self._joined(found)):
+            found = [one for one in found if self._runs_turned(one)] or found
         nodes, edits = self._take(found), self._joined(found)
         if not self.runs(edits):
             turned = [by_rotation(one) for one in found]
@@ -134,6 +136,10 @@ class _Search:
         what = f"windows or patches cut in {highest(self.graph, nodes)}-D"
         title = f"the dims that move together joined: {self.limit}-D"
         return FewerDims(nodes, len(found), what, title, told, edits)
+
+    def _runs_turned(self, one: Joined) -> bool:
+        """The device runs it alone, one way or the other."""
+        return self.runs(self._joined([one])) or self.runs(self._joined([by_rotation(one)]))
 
     def broadcasts(self) -> FewerDims | None:
         """Values of few dims that meet in many."""

@@ -11,7 +11,7 @@ from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.edits import integers, reshaped, stored
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, row_dims
-from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
+from onnxlint.patterns.packed_heads import PackedHeads, four_dimensional, packed_heads
 from onnxlint.patterns.walk import data_inputs, reduced_axes
 from onnxlint.tensor import TensorType
 
@@ -29,19 +29,28 @@ class Lowered:
 
 def lowered(graph: Graph, limit: int) -> Lowered:
     """Windows whose batch of one is left out and whose rows are multiplied as such, with the packings between."""
-    rows = by_rows(graph, limit)
+    packed = [found for found in packed_heads(graph) if found.has_batch]
+    moved = frozenset(node.key for found in joined_dims(graph, limit) for node in found.nodes)
+    moved |= {node.key for found in packed for node in found.nodes}
+    rows = by_rows(graph, limit, moved)
     cut = [found for found in joined_dims(graph, limit, rows) if found.output in rows]
     if {name for name in rows if _is_turned(graph, name)} != {found.output for found in cut}:
         rows, cut = frozenset(), []
-    packings = [found for found in packed_heads(graph) if found.has_batch]
-    batch = without_batch(graph, limit, frozenset(part for found in packings for part in found.parts))
-    packings = [found for found in packings if batch.issuperset(found.parts)]
-    kept = frozenset(part for found in packings for part in found.parts)
-    batch = without_batch(graph, limit, kept)
-    if not batch.issuperset(kept):
+    # first what ends in few dims alone; else what meets more, to be mended beside it
+    for views in (moved, None):
+        packings, batch = packed, without_batch(graph, limit, _parts(packed), views)
+        packings = [found for found in packings if batch.issuperset(found.parts)]
+        kept = _parts(packings)
+        batch = without_batch(graph, limit, kept, views)
+        if batch and batch.issuperset(kept):
+            break
+    else:
         return Lowered((), ())
     back = [one for one in joined_dims(graph, limit) if one.nodes[0].inputs[0] in batch]
     gone = {node.key for one in (*cut, *back) for node in one.nodes} | {n.key for one in packings for n in one.nodes}
+    of_rows, of_batch = ({n.key for name in found for n in _around(graph, name)} for found in (rows, batch))
+    if (of_rows & of_batch) - gone:
+        return Lowered((), ())  # a view from the one to the other
     edits: list[Edit] = [edit for one in (*cut, *back) for edit in joined_edits(graph, one, limit)]
     edits += rows_edits(graph, rows - {one.output for one in cut}, limit, gone)
     for packing in packings:
@@ -58,15 +67,19 @@ def lowered(graph: Graph, limit: int) -> Lowered:
     return Lowered(tuple(dict.fromkeys(node.key for node in touched)), tuple(edits), ", ".join(steps))
 
 
+def _parts(packings: Collection[PackedHeads]) -> frozenset[str]:
+    return frozenset(part for found in packings for part in found.parts)
+
+
 def _is_turned(graph: Graph, name: str) -> bool:
     writer = graph.producer(name)
     return writer is not None and writer.op_type == "Transpose"
 
 
-def by_rows(graph: Graph, limit: int) -> frozenset[str]:
+def by_rows(graph: Graph, limit: int, views: frozenset[str]) -> frozenset[str]:
     """Values of more than `limit` dims that products with a matrix and what is the same for every row write or read.
 
-    A Transpose behind a view may write them.
+    A Transpose behind a view may write them. `views`: keys of those that may lead to other values of too many dims.
     """
 
     def is_written(node: Node) -> bool:
@@ -74,18 +87,25 @@ def by_rows(graph: Graph, limit: int) -> frozenset[str]:
         return before is not None and before.op_type in VIEWS
 
     values = _high_values(graph, limit)
-    found = _closed(graph, limit, values, lambda node: _is_by_rows(graph, node), lambda _, node: is_written(node))
+    found = _closed(
+        graph, limit, values, lambda node: _is_by_rows(graph, node), lambda _, node: is_written(node), views
+    )
     return frozenset(name for name in found if any(_is_by_rows(graph, node) for node in _around(graph, name)))
 
 
-def without_batch(graph: Graph, limit: int, parts: frozenset[str]) -> frozenset[str]:
-    """Values of one dim too many whose first is 1, and whose operators leave it alone; others write `parts`."""
+def without_batch(
+    graph: Graph, limit: int, parts: frozenset[str], views: frozenset[str] | None = None
+) -> frozenset[str]:
+    """Values of one dim too many whose first is 1, and whose operators leave it alone; others write `parts`.
+
+    `views`: keys of those that may lead to other values of too many dims; None: all may.
+    """
     values = {
         name
         for name in _high_values(graph, limit)
         if graph.type_of(name).rank == limit + 1 and graph.type_of(name).dims[0] == 1
     }
-    found = _closed(graph, limit, values, lambda node: _leaves_first(graph, node), lambda name, _: name in parts)
+    found = _closed(graph, limit, values, lambda node: _leaves_first(graph, node), lambda name, _: name in parts, views)
     computing = {n.op_type for name in found for n in _around(graph, name)} - VIEWS - {"Transpose"}
     return found if computing else frozenset()
 
@@ -164,8 +184,13 @@ def _closed(
     values: set[str],
     fits: Callable[[Node], bool],
     is_written: Callable[[str, Node], bool],
+    views: frozenset[str] | None = None,
 ) -> frozenset[str]:
     """The values that views and fitting nodes alone write and read, these with all their values of so many dims."""
+
+    def is_open(node: Node) -> bool:
+        return node.op_type in VIEWS and (views is None or node.key in views)
+
     pending = list(values)
     while pending:
         name = pending.pop()
@@ -174,7 +199,7 @@ def _closed(
             continue
         around = graph.readers(name) if is_written(name, writer) else [writer, *graph.readers(name)]
         high = {n.key: [v for v in (*n.inputs, *n.outputs) if _is_high(graph, v, limit)] for n in around}
-        held = all(n.op_type in VIEWS or (fits(n) and values.issuperset(high[n.key])) for n in around)
+        held = all(is_open(n) or ((n.op_type in VIEWS or fits(n)) and values.issuperset(high[n.key])) for n in around)
         if name in graph.is_output or not held:
             values.discard(name)
             pending += [other for found in high.values() for other in found if other in values]

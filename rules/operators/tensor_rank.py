@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from onnxlint.finding import Finding, Fix
+from onnxlint.finding import Finding, Fix, Insert
 from onnxlint.gains import NOTHING_YET, bearable, saves_nothing
 from onnxlint.graph import Node
 from onnxlint.partitions import severity_of_leaving
@@ -37,6 +37,7 @@ from onnxlint.patterns.channel_shuffle import channel_shuffles
 from onnxlint.patterns.fewer_dims import FewerDims, highest, in_fewer_dims
 from onnxlint.patterns.placement import exceeds_rank
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.whatif import EditError, applied
 
 RULE = Rule(code="OPS003", name="tensor-rank", severity="error")
 
@@ -88,11 +89,24 @@ def _finding(ctx: Context, whole: Sequence[Node], found: FewerDims) -> Finding:
 
 def _why_not(ctx: Context, fix: Fix) -> str:
     """What is said instead of the fix; "" where the device runs it, and for no more than now."""
+    if _stays_high(ctx, fix):
+        return "Its form in fewer dims still meets values of too many beside it: mend those first, or with it by hand."
     if not ctx.runs(fix.edits):
         return f"Its form in fewer dims holds operators that {ctx.device.name} does not run."
     if not bearable(ctx.analysis, [fix]):
         return "Its form in fewer dims costs more here, beside the operators that leave with it: mend those first."
     return ""
+
+
+def _stays_high(ctx: Context, fix: Fix) -> bool:
+    """The edits fit, and what they put in reads or writes values of too many dims all the same."""
+    try:
+        after = applied(ctx.analysis, fix.edits)
+    except EditError:
+        return False
+    table = ctx.analysis.target.table
+    new = (after.node(edit.outputs[0]) for edit in fix.edits if isinstance(edit, Insert))
+    return any(exceeds_rank(after, table, node) for node in new)
 
 
 _PACKED = """

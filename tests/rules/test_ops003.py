@@ -211,3 +211,38 @@ def test_whatever_broadcasts_in_five_dims_has_the_form_if_any(
     for found in broadcasts(graph, 4):
         after = assert_exact(graph, found.edits)
         assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) <= 4
+
+
+POOLED = """pooled (float[1,64,32] x) => (float[1,64,32] y, float[1,32,32] z)
+<int64[5] cut = {1,2,4,8,32}, int64[6] fine = {1,2,4,4,2,32}, int64[3] whole = {1,64,32}, int64[3] few = {1,32,32},
+ float scale> {
+  a = Reshape (x, cut)
+  b = Mul (a, scale)
+  t = Transpose <perm = [0,1,2,4,3]> (b)
+  s = MatMul (b, t)
+  p = Softmax <axis = -1> (s)
+  o = MatMul (p, b)
+  y = Reshape (o, whole)
+  c = Reshape (x, cut)
+  d = Mul (c, scale)
+  e = Reshape (d, fine)
+  m = ReduceMax <axes = [4], keepdims = 0> (e)
+  q = Mul (m, scale)
+  z = Reshape (q, few)
+}"""
+
+
+def test_what_ends_in_more_dims_hides_no_form_of_the_others() -> None:
+    graph = graph_of(POOLED)
+    findings = list(RULE.check(Context(Analysis(graph, TARGET))))
+    [edits] = [fix.edits for finding in findings for fix in finding.fixes]
+    after = assert_exact(graph, edits)
+    high = {name for node in after.compute_nodes for name in node.outputs if (after.type_of(name).rank or 0) > 4}
+    assert high == set("cdemq")
+
+
+def test_a_form_that_meets_many_dims_is_told_as_such() -> None:
+    text = TILED.replace("y = Reshape (t, back)", "h = Reshape (t, wide)\n g = Tanh (h)\n y = Reshape (g, back)")
+    text = text.replace("int64[4] back", "int64[6] wide = {1,1,16,7,7,32}, int64[4] back")
+    told = [finding.suggestion for finding in RULE.check(Context(Analysis(graph_of(text), TARGET)))]
+    assert any("still meets values of too many" in line for line in told)
