@@ -24,59 +24,29 @@ patch embeddings, whose stride is their window (TRF001).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
-from onnxlint.graph import Graph, Node
-from onnxlint.patterns.convolutions import ConvSizes, sizes
-from onnxlint.patterns.edits import stored
+from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.patterns.small_windows import Stack, stack_for
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType
 from onnxlint.units import plural
 from onnxlint.whatif import alone
 
 RULE = Rule(code="CNV002", name="large-kernel", severity="warning")
 
-_LEAST_KERNEL = 5
 _LISTED = 6
-_THIN = 4
-"""Input channels of which an array that computes more leaves most empty: CHN003 speaks of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stack:
-    """A large window, the strides of the 3×3 convolutions that stand for it, and the edits."""
-
-    conv: ConvSizes
-    strides: tuple[int, ...]
-    width: int
-    keys: tuple[str, ...]
-    edits: tuple[Edit, ...]
-
-    @property
-    def macs(self) -> int:
-        places, total, channels = self.conv.out_pixels, 0, self.conv.out_channels
-        for index in reversed(range(len(self.strides))):
-            into = self.conv.in_channels if index == 0 else self.width
-            total += places * 9 * into * channels
-            places, channels = places * self.strides[index] ** 2, into
-        return total
-
-    def __str__(self) -> str:
-        conv, k = self.conv, self.conv.kernel[0]
-        return f"{conv.node.outputs[0]}: {k}x{k} {conv.in_channels}->{conv.out_channels}"
 
 
 def check(ctx: Context) -> Iterator[Finding]:
     """One finding for all windows that stacks outrun."""
-    found = [(kernel.main, s) for kernel in ctx.kernels if not kernel.on_host and (s := _stack(ctx, kernel.main))]
+    nodes = [kernel.main for kernel in ctx.kernels if not kernel.on_host]
+    alignment = ctx.device.alignment
+    found = [(node, stack) for node in nodes if (stack := stack_for(ctx.graph, node, alignment, RULE.code))]
     if not found:
         return
     trial = alone(ctx.analysis, [edit for _, stack in found for edit in stack.edits])
     before = ctx.analysis.kernel_of
-    paying: list[tuple[float, _Stack]] = []
+    paying: list[tuple[float, Stack]] = []
     for node, stack in found:
         seconds = float(trial.seconds(trial.kernel_of[key] for key in stack.keys).mean())
         gain = float(ctx.times[before[node.key]].mean()) - seconds
@@ -94,7 +64,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         "than 3x3 ones of the same field",
         suggestion=f"{macs / 1e6:.0f} M MACs become {stacked / 1e6:.0f} M when retrained.\n"
         f"{'Here' if is_one else 'Most in'} {first.conv.node.outputs[0]}: {k}x{k} as {len(first.strides)} of 3x3, "
-        f"{_widths(first)} channels.",
+        f"{'->'.join(map(str, first.channels))} channels.",
         nodes=tuple(stack.conv.node.key for stack in stacks),
         places=len(stacks),
         fixes=(Fix(f"stacked 3x3 in place of {plural(len(stacks), 'large window')}", "lossy", _edits(stacks)),),
@@ -102,81 +72,12 @@ def check(ctx: Context) -> Iterator[Finding]:
     )
 
 
-def _edits(stacks: list[_Stack]) -> tuple[Edit, ...]:
+def _edits(stacks: list[Stack]) -> tuple[Edit, ...]:
     return tuple(edit for stack in stacks for edit in stack.edits)
 
 
-def _windows(stacks: list[_Stack]) -> str:
+def _windows(stacks: list[Stack]) -> str:
     return ", ".join(f"{k}x{k}" for k in sorted({stack.conv.kernel[0] for stack in stacks}))
-
-
-def _widths(stack: _Stack) -> str:
-    between = [stack.width] * (len(stack.strides) - 1)
-    return "->".join(map(str, (stack.conv.in_channels, *between, stack.conv.out_channels)))
-
-
-def _stack(ctx: Context, node: Node) -> _Stack | None:
-    graph = ctx.graph
-    conv = sizes(graph, node)
-    if conv is None or conv.groups > 1 or len(conv.kernel) != 2 or conv.kernel[0] != conv.kernel[1]:
-        return None
-    if conv.in_channels <= _THIN and ctx.device.alignment.input_channels > _THIN:
-        return None
-    kernel, whole = conv.kernel[0], graph.type_of(node.inputs[0]).dims[2:]
-    steps, dilations = list(node.attr("strides", [1, 1])), list(node.attr("dilations", [1, 1]))
-    if kernel < _LEAST_KERNEL or kernel >= min(whole) or len({*steps}) != 1 or {*dilations} != {1}:
-        return None
-    strides = _strides(kernel, int(steps[0]))
-    if strides is None:
-        return None
-    multiple = ctx.device.alignment.output_channels
-    least = max(math.sqrt(conv.in_channels * conv.out_channels), conv.out_channels / 2)
-    width = math.ceil(least / multiple) * multiple
-    padding = 1 if any(node.attr("pads", [0])) or node.attr("auto_pad", b"NOTSET") != b"NOTSET" else 0
-    return _Stack(conv, strides, width, *_stacked(graph, conv, strides, width, padding))
-
-
-def _strides(kernel: int, stride: int) -> tuple[int, ...] | None:
-    """Strides of the 3×3 convolutions whose field is the window's or just above; None for a patch or an odd stride."""
-    if stride >= kernel or stride not in (1, 2, 4):
-        return None
-    strides = [2] * (stride.bit_length() - 1)
-    field, jump = 1, 1
-    for step in strides:
-        field, jump = field + 2 * jump, jump * step
-    while field < kernel:
-        strides.append(1)
-        field += 2 * jump
-    return tuple(strides)
-
-
-def _stacked(
-    graph: Graph, conv: ConvSizes, strides: tuple[int, ...], width: int, padding: int
-) -> tuple[tuple[str, ...], tuple[Edit, ...]]:
-    """The keys of the new nodes, and the edits that put them, with activations between, in the old one's place."""
-    node, out = conv.node, conv.node.outputs[0]
-    data, dtype = graph.type_of(node.inputs[0]).dims, graph.type_of(node.inputs[1]).dtype
-    kind, space = graph.type_of(out), list(data[2:])
-    source, into = node.inputs[0], conv.in_channels
-    edits: list[Edit] = [Remove(node.key)]
-    keys: list[str] = []
-    for index, stride in enumerate(strides):
-        is_last = index == len(strides) - 1
-        channels = conv.out_channels if is_last else width
-        weight, written = f"{out}~{RULE.code}.weight{index}", out if is_last else f"{out}~{RULE.code}.{index}"
-        space = [max(1, (size + 2 * padding - 3) // stride + 1) for size in space]
-        edits.append(stored(weight, dtype, (channels, into, 3, 3)))
-        bias = node.inputs[2:] if is_last else ()
-        attributes = (("kernel_shape", [3, 3]), ("strides", [stride] * 2), ("pads", [padding] * 4))
-        edits.append(Insert("Conv", (source, weight, *bias), (written,), attributes))
-        keys.append(written)
-        if not is_last:
-            active = f"{written}.active"
-            known = TensorType(kind.dtype, (data[0], width, *space))
-            edits += [Declare(written, known), Declare(active, known), Insert("Relu", (written,), (active,))]
-            keys.append(active)
-            source, into = active, width
-    return tuple(keys), tuple(edits)
 
 
 VALID = [

@@ -25,15 +25,13 @@ the time, and where the replacement gains less than 5 %.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
-from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove, Severity
-from onnxlint.graph import Graph
+from onnxlint.finding import Edit, Finding, Fix, Severity
+from onnxlint.patterns.block_swaps import fused, separable
 from onnxlint.patterns.blocks import Block, branched_blocks, dense_convolutions, separable_blocks
-from onnxlint.patterns.edits import stored
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType, UnknownShape
+from onnxlint.tensor import UnknownShape
 from onnxlint.whatif import EditError, saving, seconds_alone
 
 RULE = Rule(code="STR006", name="architecture-mismatch", severity="warning")
@@ -107,59 +105,14 @@ def _finding(
 
 
 def _fused(ctx: Context, block: Block) -> list[Edit]:
-    """A dense convolution with the block's window into few channels, then 1×1: as many MACs as the block."""
-    graph = ctx.graph
-    known, out = graph.type_of(block.source), graph.type_of(block.output)
-    into, places = known.dims[1], out.elements // out.dims[1]
-    macs = sum(work.macs for node in block.nodes if (work := ctx.analysis.costs.work(node)) is not None)
-    window = math.prod(block.kernel)
-    multiple = ctx.device.alignment.output_channels
-    width = max(1, round(macs / (places * (into * window + out.dims[1])) / multiple)) * multiple
-    middle, active = f"{block.output}/dense", f"{block.output}/active"
-    kernel, point = f"{block.output}/window", f"{block.output}/point"
-    shape = TensorType(out.dtype, (out.dims[0], width, *out.dims[2:]))
-    ones = (1,) * len(block.kernel)
-    return [
-        *(Remove(node.key) for node in block.nodes),
-        stored(kernel, out.dtype, (width, into, *block.kernel)),
-        stored(point, out.dtype, (out.dims[1], width, *ones)),
-        Declare(middle, shape),
-        Declare(active, shape),
-        Insert("Conv", (block.source, kernel), (middle,), (("strides", _strides(graph, block)), *_pads(block))),
-        Insert("Relu", (middle,), (active,)),
-        Insert("Conv", (active, point), (block.output,)),
-    ]
+    """As many MACs as the block in dense convolutions."""
+    works = (ctx.analysis.costs.work(node) for node in block.nodes)
+    macs = sum(work.macs for work in works if work is not None)
+    return fused(ctx.graph, block, macs, ctx.device.alignment.output_channels)
 
 
 def _separable(ctx: Context, block: Block) -> list[Edit]:
-    """A depthwise convolution with the block's window, then 1×1, of the same channels."""
-    graph = ctx.graph
-    known, out = graph.type_of(block.source), graph.type_of(block.output)
-    into = known.dims[1]
-    middle, kernel, point = (f"{block.output}/{word}" for word in ("depthwise", "window", "point"))
-    ones = (1,) * len(block.kernel)
-    return [
-        *(Remove(node.key) for node in block.nodes),
-        stored(kernel, out.dtype, (into, 1, *block.kernel)),
-        stored(point, out.dtype, (out.dims[1], into, *ones)),
-        Declare(middle, TensorType(out.dtype, (out.dims[0], into, *out.dims[2:]))),
-        Insert(
-            "Conv",
-            (block.source, kernel),
-            (middle,),
-            (("group", into), ("strides", _strides(graph, block)), *_pads(block)),
-        ),
-        Insert("Conv", (middle, point), (block.output,)),
-    ]
-
-
-def _strides(graph: Graph, block: Block) -> list[int]:
-    before, after = graph.type_of(block.source).dims[2:], graph.type_of(block.output).dims[2:]
-    return [max(1, round(old / new)) if new else 1 for old, new in zip(before, after, strict=True)]
-
-
-def _pads(block: Block) -> tuple[tuple[str, list[int]], ...]:
-    return (("pads", [size // 2 for size in block.kernel] * 2),)
+    return separable(ctx.graph, block)
 
 
 _SEPARABLE = """
