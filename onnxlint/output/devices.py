@@ -15,7 +15,9 @@ from onnxlint.device_types import INTEGER_CLASSES, KERNEL_CLASSES
 from onnxlint.output.device_operators import operators_page
 from onnxlint.output.first_screen import hanging
 from onnxlint.output.screen import listing, screen
-from onnxlint.units import operations
+from onnxlint.units import operations, rate
+
+_QUANTIZES = {"toolchain": "quantized by the toolchain", "model": "stay float: int8 takes a quantized one"}
 
 
 def write_list(devices: Sequence[Device], stream: TextIO) -> None:
@@ -84,12 +86,12 @@ def _figures(device: Device) -> Iterator[tuple[str, str, str, str]]:
         price = f"{transfer.bandwidth_gb_per_s:g} GB/s, {transfer.sync_us:g} µs"
         yield f"to the host ({device.host})", price, transfer.trust, transfer.source
     yield "fusion", ", ".join(device.fusion.epilogue) or "none", "", device.fusion.source
-    yield "toolchain", f"{device.toolchain.quantizes} quantizes", "", device.toolchain.source
+    yield "float models", _QUANTIZES[device.toolchain.quantizes], "", device.toolchain.source
     if device.quantized is not None:
         yield "quantized models", _forms(device.quantized), "", device.quantized.source
     if device.skips_zeros is not None:
         yield "skips zeros", device.skips_zeros.form, "", device.skips_zeros.source
-    yield "operators", f"else {device.operators.default}", "", device.operators.source
+    yield "operators", f"what no list names is {device.operators.default}", "", device.operators.source
 
 
 def _forms(forms: QuantizedForms) -> str:
@@ -106,7 +108,7 @@ def _forms(forms: QuantizedForms) -> str:
 
 
 def _value(figure: Figure, unit: str) -> str:
-    return f"{figure.value:g} {unit}".strip() if figure.value is not None else "unknown"
+    return f"{figure.value:,.7g} {unit}".strip() if figure.value is not None else "unknown"
 
 
 def _attained(device: Device) -> Table:
@@ -126,5 +128,5 @@ def _attained(device: Device) -> Table:
 
 
 def _range(values: list[float]) -> str:
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    low, high = (f"{value:.3g}" if value < 1e3 else rate(value) for value in (min(values), max(values)))
     return low if low == high else f"{low}–{high}"

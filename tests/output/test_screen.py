@@ -58,3 +58,10 @@ def test_pages_fit_the_screen(words: tuple[str, ...], columns: int, monkeypatch:
     assert not [line for line in lines if line != line.rstrip()]
     if words != ("rule", "OPS002"):  # what is piped of a page is its text as it is
         assert max(map(len, lines)) <= columns
+
+
+def test_a_device_is_told_in_words_and_plain_numbers() -> None:
+    page = run("device", "h100").out
+    assert "float models: stay float" in page
+    assert "e+0" not in page
+    assert "float models: quantized by the toolchain" in run("device", "hi3519").out
