@@ -22,6 +22,8 @@ from onnxlint.filebytes import identity_of, open_regular, read_at
 from onnxlint.graph import Graph, Node
 from onnxlint.load import LoadedModel
 from onnxlint.resolved import GraphDef
+from onnxlint.rows import SLICED, Rows, is_finite
+from onnxlint.stored import PLAIN, held_bytes, widened
 from onnxlint.tensor import QUANTIZED, WIDE_FLOATS
 from onnxlint.text import text
 from onnxlint.values import Array
@@ -31,12 +33,10 @@ Mode = Literal["auto", "never", "always"]
 AUTO_MAX_MB = 128
 """`auto` reads weights of at most so many megabytes: ResNet-50's in fp32 are 102."""
 MAX_TENSOR_MB = 2048
-"""A larger tensor is not read, since it would be held in memory whole."""
+"""A larger tensor is not read."""
+WHOLE_MB = 256
+"""One that takes more in memory is read in slices, by what can work on those."""
 _DTYPES = WIDE_FLOATS | QUANTIZED
-_PLAIN = {1: "<f4", 10: "<f2", 11: "<f8", 2: "u1", 3: "i1"}
-_AS_STORED = frozenset({1, 11, 2, 3})
-_NARROW: dict[int, type] = {21: np.uint8, 25: np.uint8, 22: np.int8, 26: np.int8}
-"""Integers of fewer than 8 bits; all others become float32."""
 _MAX_STEPS = 8
 _MISSING = "it is missing"
 _T = TypeVar("_T")
@@ -60,7 +60,7 @@ class WeightValues:
     source: LoadedModel | None = None
     told: Callable[[int, int], None] | None = None
     unread: dict[str, str] = field(default_factory=dict)
-    _measured: dict[tuple[Callable[[Array], Any], str], Any] = field(default_factory=dict)
+    _measured: dict[tuple[Callable[[Any], Any], str], Any] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
     _done: int = 0
     _descriptor: int | None = None
@@ -97,13 +97,18 @@ class WeightValues:
             value = _STEPS[node.op_type](self, node, value) if value is not None else None
         return value
 
-    def measured(self, measure: Callable[[Array], _T], name: str) -> _T | None:
+    def measured(self, measure: Callable[[Any], _T], name: str) -> _T | None:
         """What `measure` makes of a weight, computed once; None where the values can't be had or are not finite."""
         key = (measure, name)
         if key not in self._measured:
-            value = self(name)
-            usable = value is not None and value.size and bool(np.isfinite(value).all())
-            self._measured[key] = measure(value) if usable and value is not None else None
+            rows = self._rows(name) if measure in SLICED else None
+            value = self(name) if rows is None else rows
+            try:
+                usable = value is not None and value.size and is_finite(value)
+                self._measured[key] = measure(value) if usable else None
+            except (_Unreadable, ExternalDataError, OSError) as error:
+                self.unread.setdefault(name, str(error))
+                self._measured[key] = None
         found: _T | None = self._measured[key]
         return found
 
@@ -156,20 +161,42 @@ class WeightValues:
         needed = needed_bytes(tensor)
         if needed is None or needed > MAX_TENSOR_MB << 20:
             raise _Unreadable(f"more than {MAX_TENSOR_MB} MiB")
+        if held_bytes(tensor) > WHOLE_MB << 20:
+            raise _Unreadable(f"more than {WHOLE_MB} MiB behind a cast, a transposition or scales")
         stored = self._stored(tensor, needed)
         if stored is None:
             value = numpy_helper.to_array(tensor)
         elif len(stored) != needed:
             raise _Unreadable("fewer bytes than the dims take")
-        elif tensor.data_type in _PLAIN:
-            value = np.frombuffer(stored, _PLAIN[tensor.data_type]).reshape(tuple(tensor.dims))
+        elif tensor.data_type in PLAIN:
+            value = np.frombuffer(stored, PLAIN[tensor.data_type]).reshape(tuple(tensor.dims))
         else:
             whole = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=bytes(stored))
             value = numpy_helper.to_array(whole)
-        return _widened(value, tensor.data_type)
+        return widened(value, tensor.data_type)
 
-    def _stored(self, tensor: onnx.TensorProto, needed: int) -> bytes | memoryview | None:
-        """The tensor's bytes; None where the message itself holds them."""
+    def _rows(self, name: str) -> Rows | None:
+        """A tensor that is not held whole, by rows; None for every other."""
+        tensor = self.tensors.get(name)
+        if tensor is None or self.why_not or held_bytes(tensor) <= WHOLE_MB << 20:
+            return None
+        needed = needed_bytes(tensor) or 0
+        if tensor.data_type not in PLAIN or needed > MAX_TENSOR_MB << 20 or len(tensor.dims) < 1:
+            return None
+
+        def read(start: int, length: int) -> bytes | memoryview:
+            stored = self._stored(tensor, needed, start, length)
+            if stored is None or len(stored) != length:
+                raise _Unreadable("fewer bytes than the dims take")
+            return stored
+
+        dtype = tensor.data_type
+        return Rows(tuple(tensor.dims), PLAIN[dtype], read, lambda value: widened(value, dtype))
+
+    def _stored(
+        self, tensor: onnx.TensorProto, needed: int, start: int = 0, most: int | None = None
+    ) -> bytes | memoryview | None:
+        """The tensor's bytes, `most` of them from `start`; None where the message itself holds them."""
         if is_external(tensor):
             if self.mode != "always":
                 raise _Unreadable(f"external data: {self._external}")
@@ -177,11 +204,13 @@ class WeightValues:
                 raise _Unreadable("external data of a model without a folder")
             place = place_of(tensor)
             with open_weights(Path(self.source.path).parent, place.location, place.offset, needed) as opened:
-                return opened.read()
+                return opened.read(start, most)
         marks = {text(entry.key): text(entry.value) for entry in tensor.external_data}
         if OFFSET_KEY not in marks:
             return None
         offset, length = int(marks[OFFSET_KEY]), int(marks[LENGTH_KEY])
+        if start or most is not None:
+            offset, length = offset + start, min(length - start, length if most is None else most)
         if self.source is None:
             raise _Unreadable("the file is not at hand")
         if self.source.data is not None:
@@ -213,15 +242,9 @@ def weight_values(definition: GraphDef, graph: Graph, mode: Mode, source: Loaded
     return WeightValues(graph, tensors, mode, source)
 
 
-def _widened(value: Array, dtype: int) -> Array:
-    if dtype in _AS_STORED:
-        return value
-    return value.astype(_NARROW.get(dtype, np.float32))
-
-
 def _dequantized(weights: WeightValues, node: Node, value: Array) -> Array | None:
     """The floats behind integer weights; None for blocks and unknown scales."""
-    if node.attr("block_size", 0) or len(node.inputs) < 2:
+    if node.attr("block_size", 0) or len(node.inputs) < 2 or 4 * value.size > WHOLE_MB << 20:
         return None
     scale, zero = (weights.small(name) if name else None for name in (*node.inputs[1:], "")[:2])
     if scale is None or (zero is None and len(node.inputs) > 2 and node.inputs[2]):
@@ -230,11 +253,11 @@ def _dequantized(weights: WeightValues, node: Node, value: Array) -> Array | Non
     shape = [-1 if dim == axis else 1 for dim in range(value.ndim)] if scale.size > 1 else []
     if scale.size > 1 and scale.size != value.shape[axis]:
         return None
-    moved = (
-        value.astype(np.float32) if zero is None else value.astype(np.float32) - zero.astype(np.float32).reshape(shape)
-    )
-    product: Array = moved * scale.astype(np.float32).reshape(shape)
-    return product
+    moved: Array = value.astype(np.float32)
+    if zero is not None:
+        moved -= zero.astype(np.float32).reshape(shape)
+    moved *= scale.astype(np.float32).reshape(shape)
+    return moved
 
 
 def _transposed(_: WeightValues, node: Node, value: Array) -> Array | None:

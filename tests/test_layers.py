@@ -14,12 +14,12 @@ PACKAGE, RULES = ROOT / "onnxlint", ROOT / "rules"
 
 # From the ground up; a folder is one entry. A module imports from floors below its own.
 FLOORS = (
-    {"arguments", "cost", "device_kin", "device_types", "filebytes", "isolated", "options", "ordering"}
+    {"arguments", "cost", "device_kin", "device_types", "filebytes", "isolated", "options", "ordering", "rows"}
     | {"streams", "tensor", "tensors", "text", "timelimit", "units", "walk", "wire"},
     {"attributes", "device_operators", "device_runtime", "external", "toml"},
     {"device_attainable", "device_tables"},
     {"device", "finding", "load", "values"},
-    {"evaluation", "resolved", "validity"},
+    {"evaluation", "resolved", "stored", "validity"},
     {"signatures"},
     {"budgets", "discover", "operators", "report", "scope"},
     {"binding", "contrib_shapes", "control_flow", "graph", "unused"},

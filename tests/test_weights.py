@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxlint.api import lint
 from onnxlint.engine import read_model
 from onnxlint.load import load, load_stream
+from onnxlint.patterns.weight_statistics import (
+    Int8Noise,
+    dead_channels,
+    int8_noise,
+    int8_noise_of_columns,
+    is_two_of_four,
+    zero_count,
+)
 from onnxlint.settings import Settings
 from onnxlint.weights import WeightValues
 
@@ -179,3 +188,48 @@ def test_a_damaged_tensor_is_said_and_harms_nothing() -> None:
     assert found("w") is None
     assert found("nothing") is None
     assert "could not be read" in found.note()
+
+
+@pytest.mark.parametrize("measure", [dead_channels, zero_count, is_two_of_four, int8_noise, int8_noise_of_columns])
+def test_what_is_too_large_is_measured_in_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measure: Callable[[Any], object]
+) -> None:
+    array = BIG.copy()
+    array[3] = 0
+    array[:, 5] *= 1e-9
+    array[np.random.default_rng(1).random(BIG.shape) < 0.3] = 0
+    path = external(tmp_path)
+    (tmp_path / "w.bin").write_bytes(b"\0" * 16 + array.tobytes())
+    (tmp_path / "inside").mkdir()
+    inside = saved(tmp_path / "inside", model(numpy_helper.from_array(array, "w")))
+    stream = load_stream(io.BytesIO(inside.read_bytes()))
+    held = measure(array.copy())
+    monkeypatch.setattr("onnxlint.weights.WHOLE_MB", 0)
+    monkeypatch.setattr("onnxlint.rows._BLOCK", 700)
+    for found in (
+        from_file(path, "always"),
+        from_file(inside),
+        read_model(stream.proto, Settings(), source=stream).weights,
+    ):
+        sliced = found.measured(measure, "w")
+        if isinstance(held, Int8Noise) and isinstance(sliced, Int8Noise):
+            assert sliced.per_tensor_db == pytest.approx(held.per_tensor_db)
+            assert sliced.per_channel_db == pytest.approx(held.per_channel_db)
+            assert sliced.body_db == pytest.approx(held.body_db)
+            assert sliced.ratio == held.ratio
+        else:
+            assert sliced == held
+        assert found("w") is None, "no whole of it is held"
+        found.close()
+
+
+def test_odd_numbers_and_short_files_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxlint.weights.WHOLE_MB", 0)
+    odd = BIG.copy()
+    odd[63, 63] = np.inf
+    assert from_file(saved(tmp_path, model(numpy_helper.from_array(odd, "w")))).measured(zero_count, "w") is None
+    path = external(tmp_path)
+    (tmp_path / "w.bin").write_bytes(BIG.tobytes()[:5000])
+    found = from_file(path, "always")
+    assert found.measured(zero_count, "w") is None
+    assert "ends at" in found.note()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxlint.rows import Rows, takes_rows
 from onnxlint.values import Array
 
 LOSSY_ENERGY, CLOSE_ENERGY = 0.99, 0.999999
@@ -28,12 +29,17 @@ class Ranks:
     close: int
 
 
-def ranks(weight: Array) -> Ranks | None:
+@takes_rows
+def ranks(weight: Array | Rows) -> Ranks | None:
     """The ranks of a weight with its first axis against all others; None where no low rank can hold its energy.
+
+    None too of one that is too large to be held.
 
     Cheap tests come first: an estimate by a few random vectors, which matrices of random numbers fail, then a bound
     by the determinant, which most trained ones fail.
     """
+    if isinstance(weight, Rows):
+        return None
     matrix = weight.reshape(len(weight), -1)
     if min(matrix.shape) < 2 or weight.dtype.kind != "f":
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxlint.rows import Rows, blocks_of, takes_rows
 from onnxlint.values import Array
 
 NEAR_ZERO = 1e-6
@@ -14,6 +15,7 @@ NEAR_ZERO = 1e-6
 _LEVELS = 127.0
 _BLOCK = 1 << 16
 """Elements that are gone through at once."""
+_SAMPLE = 1 << 22
 _BODY = 3.0 / 0.6745
 """Three standard deviations of a normal distribution, in medians of its absolute values."""
 
@@ -41,33 +43,47 @@ class Int8Noise:
     ratio: float
 
 
-def dead_channels(weight: Array) -> Dead:
+@takes_rows
+def dead_channels(weight: Array | Rows) -> Dead:
     """The channels of the first axis that are zero."""
-    largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
+    largest = np.concatenate([np.abs(_flat(block)).max(axis=1) for block in blocks_of(weight)])
     exact = np.flatnonzero(largest == 0)
     near = np.flatnonzero((largest > 0) & (largest <= NEAR_ZERO * largest.max()))
     return Dead(len(weight), tuple(exact.tolist()), tuple(near.tolist()))
 
 
-def zero_count(weight: Array) -> int:
+@takes_rows
+def zero_count(weight: Array | Rows) -> int:
     """Elements that are exactly zero, but for channels that are zero as a whole."""
-    rows = weight.reshape(len(weight), -1)
-    zeros = np.count_nonzero(rows == 0, axis=1)
-    return int(zeros[zeros < rows.shape[1]].sum())
+    found = 0
+    for rows in map(_flat, blocks_of(weight)):
+        zeros = np.count_nonzero(rows == 0, axis=1)
+        found += int(zeros[zeros < rows.shape[1]].sum())
+    return found
 
 
-def is_two_of_four(weight: Array) -> bool:
+@takes_rows
+def is_two_of_four(weight: Array | Rows) -> bool:
     """At most two of each four neighbours along the input channels are not zero."""
+    return weight.shape[1] % 4 == 0 and all(map(_is_two_of_four, blocks_of(weight)))
+
+
+def _is_two_of_four(weight: Array) -> bool:
     rows = np.moveaxis(weight.reshape(len(weight), weight.shape[1], -1), 1, 2)
-    if rows.shape[-1] % 4:
-        return False
     return bool((np.count_nonzero(rows.reshape(-1, 4), axis=1) <= 2).all())
 
 
-def int8_noise(weight: Array) -> Int8Noise | None:
+def _flat(weight: Array) -> Array:
+    return weight.reshape(len(weight), -1)
+
+
+@takes_rows
+def int8_noise(weight: Array | Rows) -> Int8Noise | None:
     """Symmetric int8 of a weight whose first axis are the channels; None where all is zero."""
+    if isinstance(weight, Rows):
+        return _noise_in_slices(weight, by_columns=False)
     rows = weight.reshape(len(weight), -1).astype(np.float32, copy=False)
-    largest = np.abs(rows).max(axis=1)
+    largest = np.concatenate([np.abs(block).max(axis=1) for block in blocks_of(rows)])
     alive = largest > NEAR_ZERO * largest.max()
     if not alive.all():
         rows, largest = rows[alive], largest[alive]
@@ -75,23 +91,33 @@ def int8_noise(weight: Array) -> Int8Noise | None:
         return None
     limit = _BODY * _median(np.abs(rows)) or math.inf
     whole = float(largest.max())
+    return _summed_up(_in_blocks(rows, largest, whole, limit, rows.shape[1]), largest)
+
+
+def _in_blocks(rows: Array, largest: Array, whole: float, limit: float, length: int) -> Array:
     tall = max(1, _BLOCK // rows.shape[1])
     parts = [
-        _row_by_row(rows[at : at + tall], largest[at : at + tall], whole, limit) for at in range(0, len(rows), tall)
+        _row_by_row(rows[at : at + tall], largest[at : at + tall], whole, limit, length)
+        for at in range(0, len(rows), tall)
     ]
-    energy, tensor, channel, inner, share = np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1) if parts else np.zeros((5, 0))
+
+
+def _summed_up(parts: Array, largest: Array) -> Int8Noise:
+    energy, tensor, channel, inner, share = parts
     # rounding noise is alike for small and large values: the body has its share of it
     tails = (channel * share)[inner > 0] / inner[inner > 0]
-    return Int8Noise(_db(tensor / energy), _db(channel / energy), _db(tails), float(whole / np.median(largest)))
+    return Int8Noise(_db(tensor / energy), _db(channel / energy), _db(tails), float(largest.max() / np.median(largest)))
 
 
-def _row_by_row(rows: Array, largest: Array, whole: float, limit: float) -> Array:
+def _row_by_row(rows: Array, largest: Array, whole: float, limit: float, length: int) -> Array:
     """Of each row: its energy, the noise with one scale and with its own, the energy of its body and that one's share.
 
-    Few rows at once: what is made of them stays in the cache.
+    The rows may be stretches of ones of that `length`, whose results add up. Few at once: what is made of them stays
+    in the cache.
     """
     body = np.where(np.abs(rows) <= limit, rows, np.float32(0))
-    share = np.count_nonzero(body, axis=1) / rows.shape[1]
+    share = np.count_nonzero(body, axis=1) / length
     return np.stack(
         [
             _energy(rows),
@@ -107,14 +133,48 @@ def _median(values: Array) -> float:
     """As of numpy, which sorts for several places at once."""
     flat = values.reshape(-1)
     half = flat.size // 2
-    parted = np.partition(flat, half)
+    flat.partition(half)  # in its place: whoever asks has made them for it
+    parted = flat
     middle = parted[half : half + 1] if flat.size % 2 else np.array([parted[:half].max(), parted[half]])
     return float(middle.mean())
 
 
-def int8_noise_of_columns(weight: Array) -> Int8Noise | None:
+@takes_rows
+def int8_noise_of_columns(weight: Array | Rows) -> Int8Noise | None:
     """The same of a matrix whose last axis are the channels."""
+    if isinstance(weight, Rows):
+        return _noise_in_slices(weight, by_columns=True)
     return int8_noise(weight.T)
+
+
+def _noise_in_slices(weight: Rows, *, by_columns: bool) -> Int8Noise | None:
+    """In two passes over what is not held; the median that bounds the body is that of a sample."""
+    length = weight.size // (weight.shape[-1] if by_columns else len(weight))
+    if length < 2:
+        return None
+    step = -(-weight.size // _SAMPLE)
+    maxima, samples = list[Array](), list[Array]()
+    for rows in map(_flat, weight.blocks()):
+        sample = np.abs(rows[::step] if by_columns else rows[:, ::step])
+        samples.append(sample)
+        maxima.append(np.abs(rows).max(axis=0 if by_columns else 1))
+    largest = np.max(maxima, axis=0) if by_columns else np.concatenate(maxima)
+    whole = float(largest.max())
+    alive = largest > NEAR_ZERO * whole
+    if not alive.any():
+        return None
+    sampled = np.concatenate(samples)
+    limit = _BODY * _median(sampled[:, alive] if by_columns else sampled[alive]) or math.inf
+    parts, at = list[Array](), 0
+    for rows in map(_flat, weight.blocks()):
+        if by_columns:
+            found = _in_blocks(rows.T[alive], largest[alive], whole, limit, length)
+            parts = [found + parts[0] if parts else found]
+        else:
+            kept = alive[at : at + len(rows)]
+            parts.append(_in_blocks(rows[kept], largest[at : at + len(rows)][kept], whole, limit, length))
+            at += len(rows)
+    return _summed_up(np.concatenate(parts, axis=1), largest[alive])
 
 
 def _noise(rows: Array, largest: Array) -> Array:

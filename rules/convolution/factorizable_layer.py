@@ -17,7 +17,8 @@ convolution or a product from r to all outputs, with the bias. Rank r is rounded
 close replacement.
 
 ## Where it is silent
-On weights as they come from random initialization, whose singular values fall slowly; where the split is not faster
+On weights as they come from random initialization, whose singular values fall slowly, and on those of more than
+256 MB, which are not held whole; where the split is not faster
 here; depthwise and grouped convolutions; matrices with more than 2048 rows and columns; without the weights' values.
 """
 
