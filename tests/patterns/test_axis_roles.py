@@ -53,7 +53,9 @@ def test_windows_are_told_from_places_within_them() -> None:
 
 def test_what_two_computed_values_share_in_a_product_are_heads() -> None:
     graph = network("vit_tiny").graph
-    for attention in attentions(graph):
+    every = list(attentions(graph))
+    assert len(every) == 12
+    for attention in every:
         heads, queries, keys = axis_roles(graph)[attention.nodes[0].outputs[0]][-3:]
         assert [part.role for part in heads] == ["head"]
         assert is_only(queries, POSITIONS)

@@ -19,13 +19,13 @@ def test_mobilenet_v2_is_warned_of_on_hi3519() -> None:
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "ghostnet", "efficientnet_b0", "shufflenet_v2_x1_0"])
-@pytest.mark.parametrize("device", ["hi3519", "t4", "rk3588", "generic"])
+@pytest.mark.parametrize("device", ["hi3519", "generic"])
 def test_it_warns_only_where_a_fused_block_pays(name: str, device: str) -> None:
-    for finding in found(name, "CNV001", device):
-        assert finding.severity == "info" or finding.fix is not None
-        assert (finding.fix is None) == ("pays in no block" in finding.suggestion)
-        low, _, high = re.findall(r"take ([\d-]+) % of the latency less", finding.suggestion)[0].partition("-")
-        assert low != high
+    [finding] = found(name, "CNV001", device)
+    assert finding.severity == "info" or finding.fix is not None
+    assert (finding.fix is None) == ("pays in no block" in finding.suggestion)
+    low, _, high = re.findall(r"take ([\d-]+) % of the latency less", finding.suggestion)[0].partition("-")
+    assert low != high
 
 
 @pytest.mark.parametrize("device", ["x3", "cortex-a76"])

@@ -60,12 +60,11 @@ def test_what_reads_the_image_or_merges_is_no_choice() -> None:
         assert not [key for finding in found("repvgg_a0_train", "G1", device) for key in finding.nodes]
 
 
-def test_the_saving_is_no_more_than_what_is_at_stake() -> None:
-    for name in ("mobilenet_v2", "squeezenet_1_1", "ghostnet", "shufflenet_v1_g3"):
-        for device in ("hi3519", "x3", "t4"):
-            for finding in found(name, "G1", device):
-                assert finding.saving_s is not None
-                assert finding.saving_s < finding.latency_s
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet_1_1", "ghostnet", "shufflenet_v1_g3"])
+def test_the_saving_is_no_more_than_what_is_at_stake(name: str) -> None:
+    [finding] = found(name, "G1", "hi3519")
+    assert finding.saving_s is not None
+    assert finding.saving_s < finding.latency_s
 
 
 @pytest.mark.parametrize("name", ["resnet18", "repvgg_a0_deploy"])

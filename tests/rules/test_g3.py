@@ -19,13 +19,12 @@ def test_inception_names_its_cells(device: str) -> None:
 @pytest.mark.parametrize("device", ["hi3519", "t4", "cortex-a76", "generic", "gtx1080ti"])
 @pytest.mark.parametrize("name", ["inception_v3", "nasnet_mobile", "googlenet"])
 def test_the_launches_are_a_part_of_the_time_and_no_change_costs_any(name: str, device: str) -> None:
-    for finding in found(name, "G3", device):
-        part = int(re.findall(r"(\d+) %", finding.suggestion)[0])
-        assert part <= 100
-        assert finding.suggestion.startswith("Little is launch overhead") == (part < 10)
-        assert all(one.saving_s > 0 for one in finding.alternatives)
-        if part < 9:
-            assert finding.severity == "info"
+    [finding] = found(name, "G3", device)
+    part = int(re.findall(r"(\d+) %", finding.suggestion)[0])
+    assert part <= 100
+    assert finding.suggestion.startswith("Little is launch overhead") == (part < 10)
+    assert all(one.saving_s > 0 for one in finding.alternatives)
+    assert part >= 9 or finding.severity == "info"
 
 
 def test_nasnet_cells_that_read_two_earlier_cells_are_found() -> None:
