@@ -38,9 +38,14 @@ class View:
     min_impact: float = 0.005
 
 
+def width_of(console: Console) -> int:
+    """The columns of a report: sentences across a very wide screen are hard to read."""
+    return min(console.width, _MAX_WIDTH)
+
+
 def render(report: Report, console: Console, view: View) -> None:
     """Print one report."""
-    width = min(console.width, _MAX_WIDTH)
+    width = width_of(console)
     for part in _parts(report, view, width):
         console.print(part, width=width, highlight=False, markup=False, emoji=False)
 

@@ -18,8 +18,9 @@ from onnxlint.engine import lint_graph, unreadable
 from onnxlint.load import LoadedModel, LoadError
 from onnxlint.output import progress
 from onnxlint.output.json import to_json
+from onnxlint.output.overview import overview
 from onnxlint.output.screen import screen
-from onnxlint.output.terminal import View, render
+from onnxlint.output.terminal import View, render, width_of
 from onnxlint.reading import did_you_mean
 from onnxlint.registry import imported, rules_with, select
 from onnxlint.report import Report
@@ -130,4 +131,7 @@ def _rendered(reports: Sequence[Report], view: View, *, to_file: bool) -> str:
             if index:
                 console.print()
             render(report, console, view)
+        if len(reports) > 1 and not view.quiet:
+            console.print()
+            overview(reports, console, width_of(console))
     return written.getvalue()
