@@ -10,13 +10,14 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.edits import reshaped
-from onnxlint.patterns.moves import moves
+from onnxlint.patterns.moves import Move, moves
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.rotations import ROTATION
 from onnxlint.tensor import TensorType
 
 Step = tuple[tuple[int, ...], tuple[int, ...]]
-_MAX_GROUPS = 8
+MAX_GROUPS = 8
+"""Blocks of dims that move together: more than these are not followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,25 @@ def joined_moves(graph: Graph, limit: int, told: Collection[str]) -> Iterator[Jo
         inner = [graph.type_of(node.outputs[0]).rank or 0 for node in move.nodes[:-1]]
         if len(move.nodes) < 3 or max(inner) <= limit or any(node.key in told for node in move.nodes):
             continue
-        target = [atom for run in move.layout for atom in run]
-        order = sorted(target, key=lambda atom: (atom.axis, -atom.stride))
-        groups: list[list[int]] = []
-        for place in map(order.index, target):
-            if groups and place == groups[-1][-1] + 1:
-                groups[-1].append(place)
-            else:
-                groups.append([place])
-        if len(groups) <= _MAX_GROUPS:
-            sizes = [math.prod(order[place].size for place in group) for group in groups]
-            yield Joined(move.nodes, tuple(_steps([group[0] for group in groups], sizes, limit)), move.output)
+        joined = joined_move(move, limit)
+        if joined is not None:
+            yield joined
+
+
+def joined_move(move: Move, limit: int) -> Joined | None:
+    """The move by Transposes of at most `limit` dims; None for one of too many blocks."""
+    target = [atom for run in move.layout for atom in run]
+    order = sorted(target, key=lambda atom: (atom.axis, -atom.stride))
+    groups: list[list[int]] = []
+    for place in map(order.index, target):
+        if groups and place == groups[-1][-1] + 1:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    if len(groups) > MAX_GROUPS:
+        return None
+    sizes = [math.prod(order[place].size for place in group) for group in groups]
+    return Joined(move.nodes, tuple(_steps([group[0] for group in groups], sizes, limit)), move.output)
 
 
 def by_rotation(found: Joined) -> Joined:
@@ -91,7 +100,7 @@ def grouped(order: Sequence[int], dims: Sequence[int]) -> list[list[int]] | None
             groups[-1].append(axis)
         else:
             groups.append([axis])
-    return groups if len(groups) <= _MAX_GROUPS else None
+    return groups if len(groups) <= MAX_GROUPS else None
 
 
 def transposed_in_steps(groups: Sequence[Sequence[int]], dims: Sequence[int], limit: int) -> Iterator[Step]:

@@ -20,14 +20,13 @@ On window partitions (Swin), patch merging and pixel shuffle, which keep other e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from onnxlint.finding import Declare, Edit, Finding, Fix, Insert, Remove
-from onnxlint.patterns.edits import integers
+from onnxlint.finding import Edit, Finding, Fix
+from onnxlint.graph import Graph
+from onnxlint.patterns.joined_dims import MAX_GROUPS, joined_edits, joined_move
 from onnxlint.patterns.moves import Move, moves, unmoved
 from onnxlint.rule import Context, Invalid, Rule, Valid
-from onnxlint.tensor import TensorType
 from onnxlint.units import plural, size
 
 RULE = Rule(code="TRF006", name="unfold-fold", severity="warning")
@@ -39,7 +38,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     if not found:
         return
     nodes = [node for move in found for node in move.nodes]
-    once = tuple(edit for move in found if len(move.transposes) > 1 for edit in _in_one(ctx, move))
+    once = tuple(edit for move in found if len(move.transposes) > 1 for edit in _in_one(ctx.graph, move))
     fixes = [Fix("one transposition each", "exact", once)] if once and ctx.runs(once) else []
     fixes.append(Fix("attention that needs no unfold", "advice", tuple(unmoved(found))))
     moved = sum(ctx.analysis.value_bytes(node.outputs[0]) for move in found for node in move.transposes)
@@ -59,32 +58,10 @@ def _x(ctx: Context, name: str) -> str:
     return "x".join(map(str, ctx.graph.type_of(name).dims))
 
 
-def _in_one(ctx: Context, move: Move) -> Iterator[Edit]:
-    """A Reshape to the dims that move apart, one Transpose, a Reshape to the result's dims."""
-    known, out = ctx.graph.type_of(move.source), ctx.graph.type_of(move.output)
-    target = [atom for run in move.layout for atom in run]
-    order = sorted(target, key=lambda atom: (atom.axis, -atom.stride))
-    perm = [order.index(atom) for atom in target]
-    groups: list[list[int]] = []
-    for place in perm:
-        if groups and place == groups[-1][-1] + 1:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    ranked = sorted(groups)
-    sizes = [math.prod(order[place].size for place in group) for group in ranked]
-    after = [sizes[ranked.index(group)] for group in groups]
-    name = f"{move.output}~{RULE.code}"
-    yield from (Remove(node.key) for node in move.nodes)
-    for suffix, length in ((".apart", len(sizes)), (".back", len(out.dims))):
-        yield integers(f"{name}{suffix}.shape", length)
-    yield Declare(f"{name}.apart", TensorType(known.dtype, tuple(sizes)))
-    yield Declare(f"{name}.moved", TensorType(known.dtype, tuple(after)))
-    yield Declare(move.output, out)
-    yield Insert("Reshape", (move.source, f"{name}.apart.shape"), (f"{name}.apart",))
-    turned = (("perm", [ranked.index(group) for group in groups]),)
-    yield Insert("Transpose", (f"{name}.apart",), (f"{name}.moved",), turned)
-    yield Insert("Reshape", (f"{name}.moved", f"{name}.back.shape"), (move.output,))
+def _in_one(graph: Graph, move: Move) -> tuple[Edit, ...]:
+    """One Transpose between two Reshapes; nothing for a move of too many blocks."""
+    joined = joined_move(move, MAX_GROUPS)
+    return joined_edits(graph, joined, max(len(sizes) for sizes, _ in joined.steps)) if joined and joined.steps else ()
 
 
 _UNFOLD = """unfold (float[1,144,32,32] x) => (float[4,256,144] y)
