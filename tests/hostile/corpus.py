@@ -821,4 +821,4 @@ def found() -> None:
 for _fill in (files, wire, names, graphs, shapes, attributes, versions, external, configuration, oddities, found):
     _fill()
 
-from hostile import corpus_attacks, corpus_commands, corpus_operators, corpus_system  # noqa: E402, F401 (add their own)
+from hostile import corpus_attacks, corpus_commands, corpus_contradictions, corpus_operators, corpus_system  # noqa: E402, F401 (add their own)
