@@ -218,12 +218,16 @@ class CostModel:
 
     def wiring(self, nodes: tuple[Node, ...]) -> Wiring:
         """How the nodes hang together; the same in every graph of the same nodes and constants."""
-        names = [name for node in nodes for name in (*node.inputs, *node.outputs)]
-        places: dict[str, int] = {name: place for place, name in enumerate(dict.fromkeys(names))}
+        if len(nodes) == 1:
+            names = [*nodes[0].inputs, *nodes[0].outputs]
+        else:
+            names = [name for node in nodes for name in (*node.inputs, *node.outputs)]
+        each = dict.fromkeys(names)
+        places = dict(zip(each, range(len(each)), strict=True))
         leaving = self.leaving(nodes)
-        constants = list(filter(self.graph.is_constant, places))
-        wired = [places[name] for name in names] if len(places) < len(names) else places.values()
-        stand = (*wired, -1, *[places[name] for name in leaving], -1, *[places[name] for name in constants])
+        constants = [*filter(self.graph.is_constant, places)]
+        wired = range(len(names)) if len(places) == len(names) else map(places.__getitem__, names)
+        stand = (*wired, -1, *map(places.__getitem__, leaving), -1, *map(places.__getitem__, constants))
         return Wiring(nodes, leaving, constants, stand)
 
     def leaving(self, nodes: tuple[Node, ...]) -> list[str]:

@@ -191,7 +191,10 @@ class Grouping:
             allowed = frozenset()
         if is_integer and anchor.op_type != "QuantizeLinear":
             allowed |= _QUANTIZE
-        if not allowed or len(anchor.outputs) != 1 or self.is_spread(anchor.outputs[0]):
+        if not allowed or len(anchor.outputs) != 1:
+            return ()
+        readers = self.graph.consumers(anchor.outputs[0])
+        if not readers or len(readers) > _MAX_EPILOGUE:  # a value that more read is never used up inside
             return ()
         return self.grow(anchor, allowed, rules)
 

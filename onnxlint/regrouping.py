@@ -82,12 +82,11 @@ class Regrouping(Grouping):
         graph, base = self.edited, self.edited.base
         nodes = (*graph.gone, *graph.new, *graph.moved)
         names = set(chain.from_iterable([node.outputs for node in nodes]))
-        names |= graph.recast | (graph.is_output ^ base.is_output)
+        names |= graph.is_output ^ base.is_output
         # who else reads an input or a constant is nothing to a kernel
         names.update([name for name in graph.reread if graph.producer(name) or base.producer(name)])
-        keys = graph.touching(names)
-        keys.update([node.key for node in graph.gone], [node.key for node in graph.new])
-        return keys
+        wrote = [writer.key for name in graph.recast if (writer := base.producer(name)) is not None]
+        return graph.touching(names - graph.recast).union(graph.touched, wrote)
 
     def moved_between_machines(self) -> Iterator[str]:
         """The nodes that run on the other machine now, or whose partition moved away from that of what they read."""

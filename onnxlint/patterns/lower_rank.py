@@ -207,7 +207,7 @@ def _closed(
 
 
 def _is_high(graph: Graph, name: str, limit: int) -> bool:
-    return bool(name) and not graph.is_constant(name) and (graph.type_of(name).rank or 0) > limit
+    return (graph.type_of(name).rank or 0) > limit and bool(name) and not graph.is_constant(name)
 
 
 def _is_by_rows(graph: Graph, node: Node) -> bool:

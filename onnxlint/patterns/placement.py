@@ -37,9 +37,14 @@ WINDOW_LIMITS = frozenset(
 def exceeds_rank(graph: Graph, table: SupportTable, node: Node) -> bool:
     """The device has the node's operator, but not for tensors of so many dims."""
     limit = table.device.operators.max_rank
-    if limit is None or table.by_name(node) == "unsupported":
+    if limit is None:
         return False
-    return any((graph.type_of(name).rank or 0) > limit for name in (*node.inputs, *node.outputs) if name)
+    types = graph.types.get
+    for name in (*node.inputs, *node.outputs):
+        known = types(name)
+        if known is not None and known.shape is not None and len(known.shape) > limit and name:
+            return table.by_name(node) != "unsupported"
+    return False
 
 
 def cause(graph: Graph, table: SupportTable, node: Node, support: Support) -> Cause:
