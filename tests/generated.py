@@ -18,6 +18,7 @@ from onnxlint.engine import read_model, report_on
 from onnxlint.gate import BUDGET_RULES
 from onnxlint.load import load
 from onnxlint.output import roofline_page
+from onnxlint.output.profile_rows import ProfileView
 from onnxlint.output.terminal import View, render
 from onnxlint.registry import installed_rules
 from onnxlint.roofline import roofline_of
@@ -115,7 +116,7 @@ def roofline_example() -> str:
     analysis = Analysis(read.graph, target_for(load_device("rk3588")))
     with mock.patch.dict(os.environ, COLUMNS="80"):
         report = report_on(read, analysis, [], settings)
-        roofline_page.write(report, roofline_of(analysis), out, by="kernel", sort="order", top=5, output_format="table")
+        roofline_page.write(report, roofline_of(analysis), out, ProfileView(top=5))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join(["```", f"$ onnxlint profile {path} --device rk3588 --roofline --top 5", *lines, "```"])
 

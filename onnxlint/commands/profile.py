@@ -83,17 +83,8 @@ def profile(
         from onnxlint.run.structure import write_structures
 
         return write_structures(model, device, settings, output_format.value, output_file)
+    from onnxlint.output.profile_rows import ProfileView
     from onnxlint.run.profile import write_profile
 
-    return write_profile(
-        model,
-        device,
-        settings,
-        by.value,
-        sort.value,
-        top,
-        depth,
-        output_format.value,
-        output_file,
-        on_roofline=roofline,
-    )
+    view = ProfileView(by.value, sort.value, top, depth, output_format.value)
+    return write_profile(model, device, settings, view, output_file, on_roofline=roofline)

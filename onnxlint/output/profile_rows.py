@@ -11,6 +11,17 @@ SORTS = {"time": "latency_s", "macs": "macs", "params": "params", "bytes": "byte
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileView:
+    """What is shown of a profile: rows `by` what, in which order, how many, modules how deep, and in which format."""
+
+    by: str = "kernel"
+    sort: str = "order"
+    top: int | None = None
+    depth: int | None = None
+    output_format: str = "table"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table; bytes and seconds are sums over its kernels, `intensity` is FLOPs per byte.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import msgspec
 
 from onnxlint.output.json import harmless
-from onnxlint.output.profile_rows import Row, rows_of, total_of
+from onnxlint.output.profile_rows import ProfileView, Row, rows_of, total_of
 from onnxlint.output.screen import screen
 from onnxlint.report import FormulaInfo, Report
 from onnxlint.text import printable
@@ -27,27 +27,18 @@ _NAMES = {"macs": "MACCs", "flops": "FLOPs", "memory_access_bytes": "bytes"}
 _SUPERSCRIPTS = {1: "", 2: "²", 3: "³"}
 
 
-def write(
-    report: Report,
-    stream: TextIO,
-    *,
-    by: str,
-    sort: str,
-    top: int | None,
-    output_format: str,
-    depth: int | None = None,
-) -> None:
+def write(report: Report, stream: TextIO, view: ProfileView) -> None:
     """Write the report's layers as rows, with their sum."""
-    rows = rows_of(report, by, sort, depth)
+    rows = rows_of(report, view.by, view.sort, view.depth)
     total = total_of(rows)
-    if top is not None and len(rows) > top:
-        rest = total_of(rows[top:], f"({len(rows) - top} more)")
-        rows = rows[:top]
+    if view.top is not None and len(rows) > view.top:
+        rest = total_of(rows[view.top :], f"({len(rows) - view.top} more)")
+        rows = rows[: view.top]
     else:
         rest = None
-    if output_format == "json":
-        stream.write(harmless(json.dumps(as_json(report, by, rows, total), indent=2) + "\n"))
-    elif output_format == "csv":
+    if view.output_format == "json":
+        stream.write(harmless(json.dumps(as_json(report, view.by, rows, total), indent=2) + "\n"))
+    elif view.output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         names = [field.name for field in fields(Row)]
         writer.writerow(names)

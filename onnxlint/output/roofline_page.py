@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, TextIO
 
 from onnxlint.output.json import harmless
-from onnxlint.output.profile_rows import rows_of, total_of
+from onnxlint.output.profile_rows import ProfileView, rows_of, total_of
 from onnxlint.output.profile_table import as_json, cell, notes, tail
 from onnxlint.output.roofline_plot import CLASS_MARKS, STYLES, WIDE, Group, groups_of, plot_lines
 from onnxlint.output.screen import screen
@@ -34,27 +34,17 @@ _SAID: dict[Reason, str] = {
 }
 
 
-def write(
-    report: Report,
-    roofline: Roofline,
-    stream: TextIO,
-    *,
-    by: str,
-    sort: str,
-    top: int | None,
-    output_format: str,
-    depth: int | None = None,
-) -> None:
+def write(report: Report, roofline: Roofline, stream: TextIO, view: ProfileView) -> None:
     """Write the roofline: as a plot with tables, as CSV of its points, or as JSON beside the profile's rows."""
-    groups = groups_of(roofline.points, _DEAREST if top is None else top)
-    if output_format == "json":
-        rows = rows_of(report, by, sort, depth)
-        content = as_json(report, by, rows[:top], total_of(rows))
+    groups = groups_of(roofline.points, _DEAREST if view.top is None else view.top)
+    if view.output_format == "json":
+        rows = rows_of(report, view.by, view.sort, view.depth)
+        content = as_json(report, view.by, rows[: view.top], total_of(rows))
         marks = {point.kernel: group.mark for group in groups for point in group.points}
         found = asdict(roofline)
         found["points"] = [{**point, "mark": marks.get(point["kernel"])} for point in found["points"]]
         stream.write(harmless(json.dumps({**content, "roofline": found}, indent=2) + "\n"))
-    elif output_format == "csv":
+    elif view.output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(Point)])
         writer.writerows([cell(value) for value in asdict(point).values()] for point in roofline.points)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from onnxlint import streams
 from onnxlint.analysis import Analysis
 from onnxlint.engine import report_on
 from onnxlint.formula import with_formulas
 from onnxlint.output import profile_table, roofline_page
+from onnxlint.output.profile_rows import ProfileView
 from onnxlint.reading import reading
 from onnxlint.roofline import roofline_of
 from onnxlint.run.models import devices_of, read
@@ -23,11 +21,7 @@ def write_profile(
     path: str,
     device_name: str,
     chosen: Settings,
-    by: str,
-    sort: str,
-    top: int | None,
-    depth: int | None,
-    output_format: str,
+    view: ProfileView,
     output_file: Path | None,
     *,
     on_roofline: bool = False,
@@ -41,14 +35,11 @@ def write_profile(
     with reading(path, chosen.limits.timeout_s):
         loaded, model = read(path, chosen)
         analysis = Analysis(model.graph, target_for(device, chosen.precision, model.bound.batch_factor))
-        report = report_on(model, analysis, [], chosen, bytes_alone=by == "node")
+        report = report_on(model, analysis, [], chosen, bytes_alone=view.by == "node")
         report = with_formulas(report, loaded.proto, device, chosen)
-    write: Callable[[TextIO], None]
-    if on_roofline:
-        write = partial(roofline_page.write, report, roofline_of(analysis))
-    else:
-        write = partial(profile_table.write, report)
-    write = partial(write, by=by, sort=sort, top=top, output_format=output_format, depth=depth)
     with streams.writing(output_file) as stream:
-        write(stream)
+        if on_roofline:
+            roofline_page.write(report, roofline_of(analysis), stream, view)
+        else:
+            profile_table.write(report, stream, view)
     return 1 if report.incomplete else 0

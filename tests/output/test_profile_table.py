@@ -11,7 +11,7 @@ from models import lint, model, value
 from onnx import helper
 from zoo import build
 
-from onnxlint.output.profile_rows import module_of, rows_of, total_of
+from onnxlint.output.profile_rows import ProfileView, module_of, rows_of, total_of
 from onnxlint.output.profile_table import write
 from onnxlint.report import Report
 
@@ -25,8 +25,7 @@ def text(report: Report, monkeypatch: pytest.MonkeyPatch | None = None, width: i
     if monkeypatch is not None:
         monkeypatch.setenv("COLUMNS", str(width))
     stream = io.StringIO()
-    given = {"by": "kernel", "sort": "order", "top": None, "output_format": "table", **options}
-    write(report, stream, **given)  # type: ignore[arg-type]
+    write(report, stream, ProfileView(**options))  # type: ignore[arg-type]
     return stream.getvalue()
 
 
