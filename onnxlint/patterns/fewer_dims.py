@@ -123,8 +123,7 @@ class _Search:
         found += self._of(joined_moves(self.graph, self.limit, taken))
         if not found:
             return None
-        if not self.runs(self._joined(found)):
-            found = [one for one in found if self._runs_turned(one)] or found
+        found = [one for one in found if not self._meets_more(one)] or found
         nodes, edits = self._take(found), self._joined(found)
         if not self.runs(edits):
             turned = [by_rotation(one) for one in found]
@@ -137,9 +136,10 @@ class _Search:
         title = f"the dims that move together joined: {self.limit}-D"
         return FewerDims(nodes, len(found), what, title, told, edits)
 
-    def _runs_turned(self, one: Joined) -> bool:
-        """The device runs it alone, one way or the other."""
-        return self.runs(self._joined([one])) or self.runs(self._joined([by_rotation(one)]))
+    def _meets_more(self, one: Joined) -> bool:
+        """What it begins or ends with has too many dims itself."""
+        ends = (one.nodes[0].inputs[0], one.output)
+        return any((self.graph.type_of(name).rank or 0) > self.limit for name in ends)
 
     def broadcasts(self) -> FewerDims | None:
         """Values of few dims that meet in many."""

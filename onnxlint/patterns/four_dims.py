@@ -9,6 +9,8 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import reshaped, stored
 from onnxlint.tensor import TensorType
 
+IN_FOUR_DIMS = "in 4-D, between views"
+"""What the titles of such forms say."""
 _WIDENED = frozenset({"Add", "Sub", "Mul", "Div"})
 
 

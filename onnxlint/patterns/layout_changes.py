@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.moves import CROSSINGS, Move, moves
-from onnxlint.patterns.placement import cause
+from onnxlint.patterns.placement import WINDOWED, cause
 from onnxlint.support import SupportTable
 
 _LEAST = 2
@@ -29,9 +29,17 @@ def _is_of_scores(graph: Graph, move: Move) -> bool:
     )
 
 
+def _has_maps(graph: Graph) -> bool:
+    """Something slides a window over height and width."""
+    sliding = (node for node in graph.compute_nodes if node.op_type in WINDOWED or "Conv" in node.op_type)
+    return any(graph.type_of(node.outputs[0]).rank == 4 for node in sliding)
+
+
 @lru_cache(maxsize=2)
 def layout_changes(graph: Graph, table: SupportTable) -> LayoutChanges:
-    """All of them but those through more dims than the device holds; none where there is but one."""
+    """All of them but those through more dims than the device holds; none where there is but one, or no map at all."""
+    if not _has_maps(graph):
+        return LayoutChanges()
     found: list[Move] = []
     leaving: list[Node] = []
     for move in moves(graph):

@@ -9,6 +9,7 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.affine import folded, scaled
 from onnxlint.patterns.focus import focus
 from onnxlint.patterns.forms import Runs, by_title, edits_of, together
+from onnxlint.patterns.four_dims import IN_FOUR_DIMS
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.rewrites import rewrites
 from onnxlint.units import plural
@@ -17,7 +18,7 @@ _MAX_TRIED = 64
 
 
 def replacements(graph: Graph, nodes: Sequence[Node], runs: Runs) -> Iterator[Fix]:
-    """Those for nodes of one operator, if the device runs them."""
+    """Those for nodes of one operator, if the device runs them; in four dims where no plain one fits all of them."""
     sliced = focus(graph) if nodes[0].op_type == "Slice" else None
     keys = {node.key for node in nodes}
     if sliced is not None and keys >= {node.key for node in sliced.slices} and runs(sliced.form.edits):
@@ -28,13 +29,16 @@ def replacements(graph: Graph, nodes: Sequence[Node], runs: Runs) -> Iterator[Fi
         edits = tuple(edit for one in packings for edit in four_dimensional(graph, one))
         if runs(edits):
             yield Fix(f"{len(packings)} packed heads split on their last axis first", "exact", edits)
+    is_done = False
     chains = {chain[0].key: chain for node in nodes if (chain := scaled(graph).get(node.key)) is not None}
     if chains:
         edits = tuple(edit for node, behind in chains.values() for edit in folded(graph, node, behind))
         if runs(edits):
             yield Fix(f"{plural(len(chains), 'scale')} folded into the weights before", "exact", edits)
+            is_done = len(chains) == len(nodes)
     for forms in by_title(form for node in nodes for form in rewrites(graph, node)).values():
         if not runs(edits_of(forms)) and 1 < len(forms) <= _MAX_TRIED:
             forms = [form for form in forms if runs(form.edits)]
-        if forms and runs(edits_of(forms)):
+        if forms and runs(edits_of(forms)) and not (is_done and IN_FOUR_DIMS in forms[0].title):
             yield together(forms, len(nodes))
+            is_done = is_done or len(forms) == len(nodes)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.contractions import contraction
 from onnxlint.patterns.forms import Form
-from onnxlint.patterns.four_dims import in_four_dims
+from onnxlint.patterns.four_dims import IN_FOUR_DIMS, in_four_dims
 from onnxlint.patterns.simpler_arithmetic import (
     by_a_constant,
     difference,
     layer_norm,
     mean_of_map,
-    mean_of_rows,
     nan_guard,
     negation,
+    pool_of_rows,
     product_by_matrix,
     reciprocal,
     root_of_squares,
@@ -37,10 +37,10 @@ def rewrites(graph: Graph, node: Node) -> Iterator[Form]:
 
 def _wide(graph: Graph, node: Node) -> Iterator[Form]:
     if edits := in_four_dims(graph, node):
-        yield Form(f"{node.op_type} in 4-D, between views", "exact", edits)
+        yield Form(f"{node.op_type} {IN_FOUR_DIMS}", "exact", edits)
         if node.op_type in _INVERSES and graph.is_constant(node.inputs[1]) and not graph.is_constant(node.inputs[0]):
             other, word = _INVERSES[node.op_type]
-            title = f"{node.op_type} by a constant as {other} of {word} in 4-D, between views"
+            title = f"{node.op_type} by a constant as {other} of {word} {IN_FOUR_DIMS}"
             yield Form(title, "exact", in_four_dims(graph, node, other))
 
 
@@ -65,7 +65,8 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "Pow": (square,),
     "Reciprocal": (reciprocal,),
     "ReduceL2": (root_of_squares,),
-    "ReduceMean": (mean_of_map, mean_of_rows),
+    "ReduceMax": (pool_of_rows,),
+    "ReduceMean": (mean_of_map, pool_of_rows),
     "ReduceSum": (_stack,),
     "Softmax": (along_the_last_axis,),
     "Split": (parts,),

@@ -8,6 +8,7 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import integers, reshaped, stored, summed
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.four_dims import IN_FOUR_DIMS
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.walk import reduced_axes
 from onnxlint.tensor import TensorType
@@ -61,7 +62,7 @@ def difference(graph: Graph, node: Node) -> Iterator[Form]:
         *reshaped(turned, negated, len(known.dims)),
         Insert("Add", (node.inputs[0], negated), (out,)),
     )
-    yield Form("Sub as Mul by -1 in 4-D, between views, and Add", "exact", edits)
+    yield Form(f"Sub as Mul by -1 {IN_FOUR_DIMS}, and Add", "exact", edits)
 
 
 def _negated(graph: Graph, value: str, result: str, prefix: str) -> Iterator[Edit]:
@@ -159,13 +160,14 @@ def nan_guard(graph: Graph, node: Node) -> Iterator[Form]:
     yield Form(title, "close" if is_masked else "exact", edits)
 
 
-def mean_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
-    """ReduceMean over the last axes as a pool for each, over values viewed as rows."""
+def pool_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
+    """ReduceMean or ReduceMax over the last axes as a pool for each, over values viewed as rows."""
     before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
     if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
         return
     if not graph.type_of(node.outputs[0]).dims:
         return
+    what, pool = ("mean", "GlobalAveragePool") if node.op_type == "ReduceMean" else ("maximum", "GlobalMaxPool")
     edits: list[Edit] = [Remove(node.key)]
     value, kept, out = node.inputs[0], before.elements, node.outputs[0]
     for axis in reversed(axes):
@@ -175,11 +177,11 @@ def mean_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
             Declare(rows, TensorType(before.dtype, (1, kept, 1, before.dims[axis]))),
             Declare(pooled, TensorType(before.dtype, (1, kept, 1, 1))),
             *reshaped(value, rows, 4),
-            Insert("GlobalAveragePool", (rows,), (pooled,)),
+            Insert(pool, (rows,), (pooled,)),
         ]
         value = pooled
     edits += reshaped(value, out, len(graph.type_of(out).dims))
-    yield Form("the mean over the last axes as GlobalAveragePool, between views", "exact", tuple(edits))
+    yield Form(f"the {what} over the last axes as {pool}, between views", "exact", tuple(edits))
 
 
 def mean_of_map(graph: Graph, node: Node) -> Iterator[Form]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Finding
 from onnxlint.rule import Context, Invalid, Rule, Valid
+from onnxlint.validity import INVALID as CONTRADICTS
 
 RULE = Rule(code="OPS004", name="dynamic-shape", severity="warning")
 _MAX_NAMES = 3
@@ -46,10 +47,14 @@ def check(ctx: Context) -> Iterator[Finding]:
     if unresolved:
         nodes = dict.fromkeys(node.key for value in unresolved if (node := graph.producer(value)) is not None)
         first = graph.node(next(iter(nodes))).op_type
+        more = "Give it a constant number of places (TopK of a constant k), or cut the network before it."
+        if first.endswith(CONTRADICTS):
+            bad = first.removesuffix(CONTRADICTS)
+            more = f"No runtime takes this {bad}: mend it where the model is made, and export it anew."
         many = f"{len(unresolved)} values" if len(unresolved) > 1 else "a value"
         yield Finding(
             message=f"{many} of a size that the model does not tell, from {first} on: {name} needs every size",
-            suggestion="Give it a constant number of places (TopK of a constant k), or cut the network before it.",
+            suggestion=more,
             nodes=tuple(nodes),
             places=len(nodes),
             severity="warning",

@@ -22,6 +22,7 @@ shown (without a price, below 5 % of the latency), or pooling would cost more th
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -30,8 +31,10 @@ from onnxlint.gains import gain
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import ANCHORS
 from onnxlint.patterns.attention import Attention, attentions
+from onnxlint.patterns.axes import Atom
 from onnxlint.patterns.axis_roles import axis_roles
 from onnxlint.patterns.convolutions import attributes_of
+from onnxlint.patterns.moves import Move, moves
 from onnxlint.patterns.placement import WINDOWED
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.tensor import TensorType
@@ -80,10 +83,19 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 
 def _maps(graph: Graph) -> set[int]:
-    """The numbers of positions of the maps that convolutions and pools write."""
+    """The numbers of positions of the maps that convolutions and pools write, and of blocks that maps are cut in."""
     windowed = (node for node in graph.compute_nodes if node.op_type in WINDOWED)
     shapes = (graph.type_of(node.outputs[0]) for node in windowed)
-    return {known.dims[2] * known.dims[3] for known in shapes if known.is_known and known.rank == 4}
+    found = {known.dims[2] * known.dims[3] for known in shapes if known.is_known and known.rank == 4}
+    return found | {_blocks(move) for move in moves(graph) if move.kind == "windows"}
+
+
+def _blocks(move: Move) -> int:
+    """How many blocks the positions are cut in (TNT: each is a token)."""
+    pieces: dict[int, list[Atom]] = {}
+    for atom in (atom for run in move.layout for atom in run):
+        pieces.setdefault(atom.axis, []).append(atom)
+    return math.prod(max(cut, key=lambda atom: atom.stride).size for cut in pieces.values() if len(cut) > 1)
 
 
 def _counts_positions(one: Attention, maps: set[int]) -> bool:
@@ -156,10 +168,28 @@ _ATTENTION = """vit (float[1,3,224,224] x, float[1,3,{t},64] k, float[1,3,64,{t}
     y = MatMul (p, v)
 }}"""
 
+_BLOCKS = """tnt (float[1,3,224,224] x, float[1,3,196,64] k, float[1,3,64,196] u, float[1,3,196,64] v)
+=> (float[1,3,196,64] y, float[196,8,4,4] z)
+<float[8,3,4,4] w, float s = {0.125}, int64[6] cut = {1,8,14,4,14,4}, int64[4] blocks = {196,8,4,4}> {
+    m = Conv <strides = [4,4]> (x, w)
+    c = Reshape (m, cut)
+    t = Transpose <perm = [0,2,4,1,3,5]> (c)
+    z = Reshape (t, blocks)
+    a = MatMul (k, u)
+    b = Mul (a, s)
+    p = Softmax <axis = -1> (b)
+    y = MatMul (p, v)
+}"""
+
 VALID = [
     # a window of 49 keys for heads of 64 channels
     Valid(_ATTENTION.format(t=49), device="rk3588"),
     # 300 object queries, no positions of a map
     Valid(_ATTENTION.format(t=300), device="rk3588"),
 ]
-INVALID = [Invalid(_ATTENTION.format(t=784), device="rk3588"), Invalid(_ATTENTION.format(t=784), device="cortex-a76")]
+INVALID = [
+    Invalid(_ATTENTION.format(t=784), device="rk3588"),
+    Invalid(_ATTENTION.format(t=784), device="cortex-a76"),
+    # blocks of a map, each a token
+    Invalid(_BLOCKS, device="x3"),
+]

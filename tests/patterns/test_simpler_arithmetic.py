@@ -17,6 +17,9 @@ from onnxlint.patterns.rewrites import rewrites
 from onnxlint.values import Array
 from onnxlint.whatif import apply
 
+MEAN = "the mean over the last axes as GlobalAveragePool, between views"
+MAXIMUM = "the maximum over the last axes as GlobalMaxPool, between views"
+
 
 def forms(graph: Graph, op: str) -> dict[str, Form]:
     [node] = [node for node in graph.compute_nodes if node.op_type == op]
@@ -95,17 +98,20 @@ def test_a_reciprocal_is_a_quotient(shape: list[int]) -> None:
     assert same_outputs(graph, form.edits, drawn, lambda name, dims, dtype: np.ones(dims, np.float32))
 
 
+@pytest.mark.parametrize(("op", "title"), [("ReduceMean", MEAN), ("ReduceMax", MAXIMUM)])
 @pytest.mark.parametrize("keepdims", [0, 1])
 @pytest.mark.parametrize("axes", [[2], [1, 2], [0, 1, 2]])
 @pytest.mark.parametrize("shape", [[2, 3, 4], [1, 5, 6]])
-def test_a_mean_over_the_last_axes_is_a_pool(shape: list[int], axes: list[int], keepdims: int) -> None:
+def test_what_is_reduced_over_the_last_axes_is_pooled(
+    shape: list[int], axes: list[int], keepdims: int, op: str, title: str
+) -> None:
     dims = ",".join(map(str, shape))
-    graph = graph_of(f"m (float[{dims}] x) => (y) {{ y = ReduceMean<axes={axes}, keepdims={keepdims}>(x) }}")
-    found = forms(graph, "ReduceMean")
+    graph = graph_of(f"m (float[{dims}] x) => (y) {{ y = {op}<axes={axes}, keepdims={keepdims}>(x) }}")
+    found = forms(graph, op)
     if not graph.type_of("y").dims:
         assert not found
         return
-    form = found["the mean over the last axes as GlobalAveragePool, between views"]
+    form = found[title]
     assert form.safety == "exact"
     assert same_outputs(graph, form.edits, drawn, shaped(graph, form.edits, drawn))
 

@@ -369,3 +369,19 @@ def test_what_ends_the_network_is_left_to_post_processing(behind: str, told: boo
     reported = lint_text(text, "x3")
     (finding,) = (one for one in reported.findings if "LogSoftmax" in one.message)
     assert ("export the network up to it" in finding.suggestion) == told
+
+
+@pytest.mark.parametrize(("device", "title"), [("hi3519", "as Mul of the reciprocal"), ("x3", "in 4-D, between views")])
+def test_a_form_in_four_dims_is_told_where_the_plain_one_does_not_run(device: str, title: str) -> None:
+    text = """n (float[1,8,28] x) => (float[1,4,28] y) <float[8,8,1] w, float[4,8,1] v, float s> {
+      a = Conv (x, w) c = Add (a, x) b = Div (c, s) d = Add (b, a) y = Conv (d, v) }"""
+    (finding,) = found(lint_text(text, device), "OPS001")
+    assert finding.suggestion.splitlines()[0].endswith(title)
+    assert ";" not in finding.suggestion
+
+
+def test_a_maximum_over_points_is_a_pool() -> None:
+    text = """points (float[1,8,1024] x) => (float[1,4,1] y) <float[8,8,1] w, float[4,8,1] v> {
+      a = Conv (x, w) b = ReduceMax<axes = [2], keepdims = 1> (a) y = Conv (b, v) }"""
+    (finding,) = found(lint_text(text, "x3"), "OPS001")
+    assert "GlobalMaxPool" in finding.suggestion
