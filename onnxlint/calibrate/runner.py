@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -33,9 +32,12 @@ from onnxlint.text import printable
 
 NETWORK = "network"
 _LEAST_SECONDS, _MOST_SECONDS, _MOST_FOR_A_NETWORK = 0.02, 1.0, 2.0
-_TARGET_ERROR = 0.004
+_TARGET_ERROR = 0.0025
 _LONG_RATIO = 0.2
 _WARM_UP_RUNS = 20
+_GOLDEN = 0.6180339887
+_FOR_ANOTHER_KIND_S = 0.2
+"""Kept for the first of each kind that is to come."""
 Advance = Callable[[int, int, str], None]
 
 
@@ -79,11 +81,15 @@ def kind_of(name: str) -> str:
 
 
 def in_turns(benchmarks: Iterable[Benchmark]) -> list[Benchmark]:
-    """One of each kind, then a second of each, and so on: what a budget cuts off, all kinds lack alike."""
+    """Every kind evenly among the others, and its sizes out of order: what a budget cuts off, all kinds lack alike."""
     kinds: dict[str, list[Benchmark]] = {}
     for benchmark in benchmarks:
         kinds.setdefault(kind_of(benchmark.name), []).append(benchmark)
-    return [benchmark for turn in zip_longest(*kinds.values()) for benchmark in turn if benchmark is not None]
+    places: list[tuple[float, Benchmark]] = []
+    for found in kinds.values():
+        mixed = sorted(range(len(found)), key=lambda index: index * _GOLDEN % 1)
+        places += [((turn + 0.5) / len(found), found[index]) for turn, index in enumerate(mixed)]
+    return [benchmark for _, benchmark in sorted(places, key=lambda place: place[0])]
 
 
 def among(benchmarks: Sequence[Benchmark], whole: Sequence[Benchmark]) -> list[Benchmark]:
@@ -121,13 +127,13 @@ class _Timing:
         graphs: dict[str, Graph] = {}
         left = self.plan.budget_s
         missing = sum(benchmark.name not in self.partial.found for benchmark in work)
-        kinds: set[str] = set()
+        kinds = {kind_of(benchmark.name) for benchmark in work}
         for index, benchmark in enumerate(work):
             advance(index, len(work), benchmark.name)
             is_measured, kind = benchmark.name in self.partial.found, kind_of(benchmark.name)
-            if not is_measured and kind in kinds and left <= 0:
+            if not is_measured and kind not in kinds and left <= _FOR_ANOTHER_KIND_S * len(kinds):
                 continue
-            kinds.add(kind)
+            kinds.discard(kind)
             began = time.perf_counter()
             model = benchmark.build()
             graphs[benchmark.name] = graph_of(model)
