@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,11 +168,33 @@ def _linked(places: list[_Place]) -> list[list[_Place]]:
     return [linked for index, linked in groups.items() if index not in bad]
 
 
+@dataclass(frozen=True, slots=True)
+class _Routes:
+    """Branches, each with the number of its first channel, of `total` channels, and which of them each sink takes."""
+
+    branches: tuple[tuple[str, int], ...]
+    total: int
+    sinks: tuple[tuple[str, Array], ...]
+
+
 def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit] | None:
     """The edits for places that pass channels to one another only, None where an input's order is not free."""
+    routes = _routes(graph, places)
+    if routes is None:
+        return None
+    reader_of = np.full(routes.total, -1)
+    for index, (_, taken) in enumerate(routes.sinks):
+        if np.any(reader_of[taken] >= 0):
+            return None
+        reader_of[taken] = index
+    keys = dict.fromkeys(node.key for place in places for node in place.nodes)
+    return [*(Remove(key) for key in keys), *_rewired(graph, routes, reader_of, places[0].shuffle.axis, slices)]
+
+
+def _routes(graph: Graph, places: list[_Place]) -> _Routes | None:
+    """The branches' channels followed through the places to the weights that read them; None where one is not free."""
     handed: dict[str, Array] = {}
-    branches: list[str] = []
-    starts: list[int] = []
+    branches: dict[str, int] = {}
     total = 0
     sinks: list[tuple[str, Array]] = []
     axis = places[0].shuffle.axis
@@ -187,8 +209,7 @@ def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit]
             if name in promised or not known.is_known or not absorbed_before(graph, name) or name in branches:
                 return None
             size = known.dims[axis] if axis < len(known.dims) else 0
-            branches.append(name)
-            starts.append(total)
+            branches[name] = total
             joined.append(np.arange(total, total + size))
             total += size
         channels = np.concatenate(joined)
@@ -197,30 +218,28 @@ def _replacement(graph: Graph, places: list[_Place], slices: bool) -> list[Edit]
         order = channels[place.shuffle.order]
         sinks += [(name, order[taken]) for name, taken in place.sinks]
         handed |= {name: order[taken] for name, taken, _ in place.passed}
-    reader_of = np.full(total, -1)
-    for index, (_, taken) in enumerate(sinks):
-        if np.any(reader_of[taken] >= 0):
-            return None
-        reader_of[taken] = index
-    edits: list[Edit] = [Remove(key) for key in dict.fromkeys(node.key for place in places for node in place.nodes)]
-    parts: list[list[str]] = [[] for _ in sinks]
-    for name, start, end in zip(branches, starts, [*starts[1:], total], strict=True):
+    return _Routes(tuple(branches.items()), total, tuple(sinks))
+
+
+def _rewired(graph: Graph, routes: _Routes, reader_of: Array, axis: int, slices: bool) -> Iterator[Edit]:
+    """Each branch cut by the sinks that read its channels, and each sink's parts concatenated."""
+    parts: list[list[str]] = [[] for _ in routes.sinks]
+    ends = [*(start for _, start in routes.branches[1:]), routes.total]
+    for (name, start), end in zip(routes.branches, ends, strict=True):
         readers, counts = np.unique(reader_of[start:end], return_counts=True)
         known = graph.type_of(name)
         names = [name] if len(readers) == 1 else [f"{name}/for{index}" for index in readers]
         for part, index, count in zip(names, readers, counts, strict=True):
             if index >= 0:
                 parts[index].append(part)
-            dims = list(known.dims)
-            dims[axis] = int(count)
-            edits.append(Declare(part, TensorType(known.dtype, tuple(dims))))
-        if len(names) > 1:
-            edits += (
-                (edit for part in names for edit in sliced(name, part)) if slices else split_into(name, names, axis)
-            )
-    for (name, _), inputs in zip(sinks, parts, strict=True):
+            dims = (*known.dims[:axis], int(count), *known.dims[axis + 1 :])
+            yield Declare(part, TensorType(known.dtype, dims))
+        if len(names) > 1 and slices:
+            yield from (edit for part in names for edit in sliced(name, part))
+        elif len(names) > 1:
+            yield from split_into(name, names, axis)
+    for (name, _), inputs in zip(routes.sinks, parts, strict=True):
         if len(inputs) == 1:
-            edits.append(Reconnect(name, inputs[0]))
+            yield Reconnect(name, inputs[0])
         else:
-            edits.append(Insert("Concat", tuple(inputs), (name,), (("axis", axis),)))
-    return edits
+            yield Insert("Concat", tuple(inputs), (name,), (("axis", axis),))
