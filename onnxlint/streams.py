@@ -33,6 +33,10 @@ def prepare() -> None:
         except OSError:
             # else the next file opened would take its place, and a child's output would land in it
             os.open(os.devnull, os.O_RDWR)
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if size.isdigit() and not size.isascii():  # ² is a digit and no number
+            del os.environ[name]
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns[-9:]) < _LEAST_COLUMNS:
         # a report of no columns would be an empty one

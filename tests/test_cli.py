@@ -236,8 +236,9 @@ def test_an_encoding_that_lacks_characters() -> None:
     result.stdout.decode("ascii")
 
 
-def test_a_terminal_of_no_columns() -> None:
-    result = modelfiles.script("model.onnx", env={**os.environ, "COLUMNS": "0"})
+@pytest.mark.parametrize("size", ["0", "\u0663", "\u00b2", "-5", "9" * 30])
+def test_a_terminal_of_no_columns(size: str) -> None:
+    result = modelfiles.script("model.onnx", env={**os.environ, "COLUMNS": size, "LINES": size})
     assert (result.returncode, result.stderr) == (0, b"")
     assert b"Latency" in result.stdout
 
