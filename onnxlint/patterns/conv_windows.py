@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Insert
+from onnxlint.patterns.dilated_rows import in_columns
 from onnxlint.patterns.edits import summed
 from onnxlint.patterns.forms import Form
 from onnxlint.patterns.kernel_parts import taps, tiles
@@ -21,6 +22,7 @@ def legal_convolutions(window: Window, most: Bounds) -> Iterator[Form]:
         yield from _stacked(window, most)
     yield from subsampled(window, most)
     yield from _filled(window, most)
+    yield from in_columns(window)
     yield from taps(window, most)
     yield from _padded_before(window, most)
     yield from _split_channels(window, most)

@@ -15,6 +15,7 @@ detector's 13x13 MaxPool and attention over 9x9 neighbours are the usual ones.
 The nearest form within the limit is built and priced, and offered if the device runs it. Exact, no retraining:
 - a kernel as large as its stride: SpaceToDepth until it fits (8x8 becomes 4x4 on 4 times the channels);
 - any kernel: tiles of it, each over its part of the input, and their sum (over a row, as over a map of height 1);
+- a dilated kernel over a row: the row cut in lines as long as the dilation, and a kernel along the columns;
 - ConvTranspose of any stride: a plain convolution for each place between two inputs, side by side in a Concat;
 - a stride in two steps, a dilated kernel filled with zeros, padding by a Pad, input channels in parts;
 - MaxPool 13x13 as pools of 7x7 and 7x7 behind each other; AveragePool over its whole input as GlobalAveragePool,

@@ -299,3 +299,31 @@ def test_weights_one_by_one_over_a_map_padded_beforehand(dilation: int) -> None:
         return np.array([0, 0, dilation, dilation] * 2) if name.endswith("/pads") else tapped(name, dims, dtype)
 
     assert same_outputs(graph, form.edits, originals, after)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 9), st.integers(2, 5), st.integers(0, 3), st.integers(0, 9), st.integers(20, 45))
+def test_a_dilated_kernel_over_a_row_goes_along_columns(d: int, k: int, begin: int, end: int, wide: int) -> None:
+    assume(wide + begin * d + end > (k - 1) * d)
+    graph = graph_of(f"""row (float[2,4,{wide}] x) => (y) <float[6,2,{k}] w, float[6] b>
+    {{ y = Conv<kernel_shape=[{k}], dilations=[{d}], pads=[{begin * d},{end}], group=2>(x, w, b) }}""")
+    titles = {fix.title: fix for fix, _ in legal_forms(graph, [], graph.compute_nodes, lambda _: True)}
+    assume("the row cut in lines as long as the dilation" in titles)
+    fix = titles["the row cut in lines as long as the dilation"]
+    made = apply(graph, fix.edits)
+    shapes = {n.inputs[1]: made.type_of(n.outputs[0]).dims for n in made.compute_nodes if n.op_type == "Reshape"}
+    out = graph.type_of("y").dims[2]
+
+    def after(name: str, dims: tuple[int, ...], dtype: int) -> Array:
+        word = name.rpartition("/")[2]
+        if name in shapes:
+            return np.array(shapes[name])
+        if word == "amounts":
+            return np.array([0, 0, 0, 0, 0, 0, 0, -wide % d])
+        numbers = {"starts": 0, "ends": out, "axes": 3}
+        if word in numbers:
+            return np.array([numbers[word]])
+        return weight((6, 2, k) if word == "column" else dims).reshape(dims)
+
+    assert fix.safety == "exact"
+    assert same_outputs(graph, fix.edits, originals, after)
