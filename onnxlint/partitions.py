@@ -15,6 +15,9 @@ from onnxlint.units import plural, seconds, size
 LEAST_SHARE = 0.005
 """The part of the latency below which operators that leave, but do not cut the network alone, are no error."""
 
+_POST_PROCESSING = 0.01
+"""The part of the multiply-accumulates that what stands behind the network takes at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
@@ -69,17 +72,25 @@ def cuts_alone(analysis: Analysis, nodes: Iterable[Node]) -> bool:
 
 
 def ends_the_network(analysis: Analysis, nodes: Iterable[Node]) -> bool:
-    """The device works before these nodes, and on nothing behind them: post-processing."""
+    """The device works before these nodes, and could on nothing behind them, which is little: post-processing."""
     leading = _leading_to_work(analysis)
-    return bool(leading) and not any(node.key in leading for node in nodes)
+    if not leading or any(node.key in leading for node in nodes):
+        return False
+    macs = {node.key: analysis.costs.arithmetic(node)[0] for node in analysis.graph.compute_nodes}
+    return sum(macs[key] for key in macs.keys() - leading) <= _POST_PROCESSING * sum(macs.values())
 
 
 @lru_cache(maxsize=2)
 def _leading_to_work(analysis: Analysis) -> frozenset[str]:
-    """The nodes that work on the device, and those that such a one needs; views do no work."""
-    found = {
-        node.key for kernel in analysis.kernels if not kernel.on_host and not kernel.is_free for node in kernel.nodes
-    }
+    """The nodes that work on the device, and those that such a one needs; views do no work.
+
+    What a device of one partition leaves to its host behind the first cut would work there but for the cut.
+    """
+    placement = analysis.placement
+    is_cut = analysis.target.device.operators.one_partition
+    hosted = placement.unsupported if is_cut else placement.on_host
+    work = (node for kernel in analysis.kernels if not kernel.is_free for node in kernel.nodes)
+    found = {node.key for node in work if node.key not in hosted}
     needed: set[str] = set()
     for node in reversed(analysis.graph.compute_nodes):
         if node.key in found or not needed.isdisjoint(node.outputs):

@@ -385,3 +385,11 @@ def test_a_maximum_over_points_is_a_pool() -> None:
       a = Conv (x, w) b = ReduceMax<axes = [2], keepdims = 1> (a) y = Conv (b, v) }"""
     (finding,) = found(lint_text(text, "x3"), "OPS001")
     assert "GlobalMaxPool" in finding.suggestion
+
+
+def test_a_network_behind_the_only_cut_is_no_post_processing() -> None:
+    text = """n (float[1,8,28,28] x) => (float[1,8,28,28] y) <float[8,8,3,3] w, float[8,8,3,3] v>
+    { a = Conv <pads = [1,1,1,1]> (x, w) b = Erf (a) y = Conv <pads = [1,1,1,1]> (b, v) }"""
+    told = [one.suggestion for one in lint_text(text, "edgetpu").findings if "Erf" in one.message]
+    assert told
+    assert not any("export the network up to it" in suggestion for suggestion in told)
