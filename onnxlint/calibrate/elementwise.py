@@ -74,6 +74,8 @@ def graphs() -> Graphs:
             yield name, partial(integers.binary, name, f"QLinear{op}", (1, channels, side, side))
         name = f"qlinearsigmoid_{channels}_{side}"
         yield name, partial(integers.unary, name, "QLinearSigmoid", (1, channels, side, side))
+        name = f"qlinearleakyrelu_{channels}_{side}"
+        yield name, partial(integers.unary, name, "QLinearLeakyRelu", (1, channels, side, side), alpha=0.1)
         name = f"qlinearconcat_{channels}_{side}"
         yield name, partial(integers.concats, name, (1, channels, side, side))
         name = f"where_{channels}_{side}"

@@ -37,13 +37,14 @@ MOVED = {
     "LSTM": ("lstm",),
 }
 _UNARY = ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Erf", "Exp", "Sqrt", "Softplus", "Elu", "Abs")
+_QLINEAR_UNARY = ("Sigmoid", "LeakyRelu", "Softmax")
 _BINARY = ("Mul", "Sub", "Div", "Max", "Pow")
 COMPUTED = {
     **{op: (f"{op.lower()}_64", f"{op.lower()}_96") for op in (*_UNARY, *_BINARY)},
     **{f"{op}.broadcast": (f"{op.lower()}_channel", f"{op.lower()}_row") for op in ("Mul", "Add")},
     "PRelu": ("prelu",),
     "QuantizeLinear": ("quantize_",),
-    **{f"QLinear{op}": (f"qlinear{op.lower()}_",) for op in ("Add", "Mul", "Sigmoid", "Softmax", "Concat")},
+    **{f"QLinear{op}": (f"qlinear{op.lower()}_",) for op in ("Add", "Mul", *_QLINEAR_UNARY, "Concat")},
     "BatchNormalization": ("batchnorm_64", "batchnorm_96"),
     "QuickGelu": ("silu",),
     "Gelu": ("gelu",),
@@ -68,7 +69,6 @@ KIN = {
     "Softmax": ("LogSoftmax",),
     "Softmax.inner": ("LogSoftmax.inner",),
     "QuantizeLinear": ("DequantizeLinear", "DynamicQuantizeLinear"),
-    "QLinearSigmoid": ("QLinearLeakyRelu",),
     "QLinearGlobalAveragePool": ("QLinearAveragePool",),
     "LayerNormalization": ("InstanceNormalization", "GroupNormalization"),
     "Abs": ("Relu", "Neg", "Clip", "Cast", "Min", "Not"),
