@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from onnxlint.finding import Declare, Edit, Insert, Remove
+from onnxlint.finding import Declare, Edit, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.axes import VIEWS
-from onnxlint.patterns.edits import integers, reshaped, stored
+from onnxlint.patterns.batch_of_one import leaves_first, reduced_first, without_first
+from onnxlint.patterns.edits import reshaped
 from onnxlint.patterns.joined_dims import joined_dims, joined_edits, row_dims
 from onnxlint.patterns.packed_heads import PackedHeads, four_dimensional, packed_heads
-from onnxlint.patterns.walk import data_inputs, reduced_axes
+from onnxlint.patterns.walk import data_inputs
 from onnxlint.tensor import TensorType
-
-_REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def without_batch(
         for name in _high_values(graph, limit)
         if graph.type_of(name).rank == limit + 1 and graph.type_of(name).dims[0] == 1
     }
-    found = _closed(graph, limit, values, lambda node: _leaves_first(graph, node), lambda name, _: name in parts, views)
+    found = _closed(graph, limit, values, lambda node: leaves_first(graph, node), lambda name, _: name in parts, views)
     computing = {n.op_type for name in found for n in _around(graph, name)} - VIEWS - {"Transpose"}
     return found if computing else frozenset()
 
@@ -125,40 +124,17 @@ def rows_edits(graph: Graph, values: Collection[str], rank: int, gone: Collectio
 
 
 def batch_edits(graph: Graph, values: Collection[str], gone: Collection[str]) -> Iterator[Edit]:
-    """The values, and the constants beside them, without their first dim; transpositions follow."""
+    """The values, and the constants beside them, without their first dim; what names its axes follows."""
     for name in sorted(values):
         known = graph.type_of(name)
         yield Declare(name, TensorType(known.dtype, known.dims[1:]))
         node = graph.producer(name)
-        if node is None or node.key in gone or node.op_type in VIEWS:
-            continue
-        if node.op_type == "Transpose":
-            perm = [axis - 1 for axis in node.ints("perm") or ()][1:]
-            yield Remove(node.key)
-            yield Insert("Transpose", node.inputs, node.outputs, (("perm", perm),))
-        if node.op_type == "Tile":
-            repeats = f"{name}/repeats"
-            yield Remove(node.key)
-            yield integers(repeats, len(known.dims) - 1)
-            yield Insert("Tile", (node.inputs[0], repeats), node.outputs)
-            continue
-        if node.op_type in _REDUCTIONS:
-            continue
-        for constant in (one for one in node.inputs if one and graph.is_constant(one)):
-            held = graph.type_of(constant)
-            if held.rank == known.rank and held.is_known:
-                yield stored(constant, held.dtype, held.dims[1:])
+        if node is not None and node.key not in gone and node.op_type not in VIEWS:
+            yield from without_first(graph, node)
     yield from _views(graph, values, {name: graph.type_of(name).dims[1:] for name in values}, gone)
-    reductions = {n.key: n for name in sorted(values) for n in graph.readers(name) if n.op_type in _REDUCTIONS}
-    for node in reductions.values():
-        axes = f"{node.outputs[0]}/axes"
-        yield Remove(node.key)
-        yield integers(axes, 1)
-        given = (("keepdims", 1),)
-        if node.op_type == "ReduceSum":
-            yield Insert(node.op_type, (node.inputs[0], axes), node.outputs, given)
-        else:
-            yield Insert(node.op_type, node.inputs[:1], node.outputs, (("axes", [0]), *given))
+    readers = {n.key: n for name in sorted(values) for n in graph.readers(name)}
+    for node in readers.values():
+        yield from reduced_first(node)
 
 
 def _views(
@@ -218,22 +194,3 @@ def _is_by_rows(graph: Graph, node: Node) -> bool:
         return node.inputs[0] == data[0] and graph.type_of(node.inputs[1]).rank == 2
     constants = [graph.type_of(name).rank for name in node.inputs if name and name != data[0]]
     return node.op_type in ELEMENTWISE and all(rank is not None and rank <= 1 for rank in constants)
-
-
-def _leaves_first(graph: Graph, node: Node) -> bool:
-    if node.domain or len(node.outputs) != 1:
-        return False
-    rank = graph.type_of(node.outputs[0]).rank or 0
-    if node.op_type in _REDUCTIONS:
-        # over the second dim: it becomes the first, and a one of it the batch
-        return reduced_axes(graph, node) == [1] and not node.attr("keepdims", 1)
-    if node.op_type == "Transpose":
-        return (node.ints("perm") or [1])[0] == 0
-    if node.op_type == "Tile":
-        repeats = graph.values.get(node.inputs[1])
-        return repeats is not None and repeats.size == rank and int(repeats.reshape(-1)[0]) == 1
-    if node.op_type == "Softmax":
-        return int(node.attr("axis", -1)) % rank == rank - 1 if rank else False
-    constants = [graph.type_of(name) for name in node.inputs if name and graph.is_constant(name)]
-    is_first = all((one.rank or 0) < rank or (one.is_known and one.dims[0] == 1) for one in constants)
-    return is_first and (node.op_type == "MatMul" or node.op_type in ELEMENTWISE)

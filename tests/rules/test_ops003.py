@@ -99,6 +99,25 @@ TILED = """tiled (float[1,7,7,32] x) => (float[16,7,7,32] y)
 }"""
 
 
+SHIFTED = """shifted (float[4,8,8,16] x) => (float[8,50,16] y)
+<int64[5] up = {1,4,8,8,16}, float[16] scale, float[16] bias, int64[10] pads = {0,0,1,1,0,0,0,1,1,0},
+ int64[1] begin = {0}, int64[1] cut = {3}, int64[1] end = {100}, int64[1] axis = {2}, int64[1] back = {-2},
+ int64[8] windows = {1,2,2,2,5,2,5,16}, int64[3] whole = {8,50,16}> {
+  u = Reshape (x, up)
+  n = LayerNormalization <axis = 4> (u, scale, bias)
+  p = Pad (n, pads)
+  a = Slice (p, cut, end, axis)
+  b = Slice (p, begin, cut, axis)
+  r = Concat <axis = 2> (a, b)
+  c = Slice (r, cut, end, back)
+  d = Slice (r, begin, cut, back)
+  s = Concat <axis = -2> (c, d)
+  w = Reshape (s, windows)
+  t = Transpose <perm = [0,1,3,5,2,4,6,7]> (w)
+  y = Reshape (t, whole)
+}"""
+
+
 RELATIVE = """relative (float[1,32,3,5] x) => (float[2,15,15] y)
 <int64[4] heads = {2,3,5,16}, float[16,5] across, float[16,3] along, float[16,15] key, int64[5] rows = {2,3,1,5,5},
  int64[5] columns = {2,5,1,3,3}, int64[5] wide = {2,3,3,5,5}, int64[5] high = {2,5,5,3,3}, int64[3] whole = {2,15,15}> {
@@ -151,13 +170,17 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
                 return np.array([0], np.int64)
             if node.op_type == "Tile" and node.inputs[1] == name:
                 return np.array([16, 1, 1, 1], np.int64)
+            if node.op_type == "Pad" and node.inputs[1] == name:
+                return np.array([0, 1, 1, 0] * 2, np.int64)
+            if node.op_type == "Slice" and node.inputs[3] == name:
+                return np.array([1 if node.outputs[0] in "ab" else -2], np.int64)
         return weight(name, shape, dtype)
 
     assert same_outputs(graph, edits, weight, new)
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED, RELATIVE, DECOMPOSED])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED, SHIFTED, RELATIVE, DECOMPOSED])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
