@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from onnxlint.finding import Declare, Edit, Insert
 from onnxlint.patterns.forms import Form
@@ -59,22 +59,29 @@ def _whole(window: Window) -> Iterator[Form]:
 
 def _mean_of_means(window: Window, most: Bounds) -> Iterator[Form]:
     """Windows that do not overlap: the mean of the means of equal parts."""
-    size = window.kernel[0]
-    if window.kernel != (size, size) or window.strides != window.kernel or any(window.pads) or size <= most.kernel:
+    if window.strides != window.kernel or any(window.pads) or max(window.kernel) <= most.kernel:
         return
-    n, c, h, w = window.into
-    first = next((k for k in range(min(most.kernel, size // 2), 1, -1) if size % k == 0), 0)
-    if not first or size // first > most.kernel or h % first or w % first:
+    first = [_part(size, most.kernel) for size in window.kernel]
+    n, c, *whole = window.into
+    if not all(first) or any(size % part for size, part in zip(whole, first, strict=True)):
         return
-    inner, second = window.name("means"), size // first
+    inner, second = window.name("means"), [size // part for size, part in zip(window.kernel, first, strict=True)]
     edits = (
         window.gone,
-        Declare(inner, window.like((n, c, h // first, w // first))),
-        Insert("AveragePool", window.node.inputs[:1], (inner,), _square(first)),
-        Insert("AveragePool", (inner,), window.node.outputs, _square(second)),
+        Declare(inner, window.like((n, c, *(size // part for size, part in zip(whole, first, strict=True))))),
+        Insert("AveragePool", window.node.inputs[:1], (inner,), _apart(first)),
+        Insert("AveragePool", (inner,), window.node.outputs, _apart(second)),
     )
-    told = f"AveragePool of {by(first)}, then of {by(second)}"
+    told = f"AveragePool of {by(*first)}, then of {by(*second)}"
     yield Form("smaller pools behind each other", "exact", edits, told)
+
+
+def _part(size: int, most: int) -> int:
+    """The largest part of a kernel within the bound whose count is too; 0 where there is none."""
+    if size <= most:
+        return size
+    first = next((part for part in range(min(most, size // 2), 1, -1) if size % part == 0), 0)
+    return first if first and size // first <= most else 0
 
 
 def _mean_before(window: Window, most: Bounds) -> Iterator[Form]:
@@ -86,7 +93,7 @@ def _mean_before(window: Window, most: Bounds) -> Iterator[Form]:
             edits = (
                 window.gone,
                 Declare(inner, window.like((n, c, h // size, w // size))),
-                Insert("AveragePool", window.node.inputs[:1], (inner,), _square(size)),
+                Insert("AveragePool", window.node.inputs[:1], (inner,), _apart((size, size))),
                 Insert("GlobalAveragePool", (inner,), window.node.outputs),
             )
             told = f"AveragePool of {by(size)} first: {by(h, w)} becomes {by(h // size, w // size)}"
@@ -94,5 +101,5 @@ def _mean_before(window: Window, most: Bounds) -> Iterator[Form]:
             return
 
 
-def _square(size: int) -> tuple[tuple[str, object], ...]:
-    return (("kernel_shape", [size, size]), ("strides", [size, size]))
+def _apart(kernel: Sequence[int]) -> tuple[tuple[str, object], ...]:
+    return (("kernel_shape", list(kernel)), ("strides", list(kernel)))

@@ -159,6 +159,8 @@ TILES, BLOCKS, STRIDE, POOLS, FILLED, TAPS = (
         (pool("MaxPool", 20, "kernel_shape=[13,13], pads=[6,6,6,6]"), most(kernel=7), POOLS),
         (pool("MaxPool", 20, "kernel_shape=[9,9], strides=[2,2]"), most(kernel=5), POOLS),
         (pool("AveragePool", 24, "kernel_shape=[12,12], strides=[12,12]"), most(kernel=7), POOLS),
+        (pool("AveragePool", 20, "kernel_shape=[20,1], strides=[20,1]"), most(kernel=7), POOLS),
+        (pool("AveragePool", 24, "kernel_shape=[3,12], strides=[3,12]"), most(kernel=7), POOLS),
         (pool("AveragePool", 8, "kernel_shape=[8,8]"), most(kernel=7), "GlobalAveragePool"),
         (pool("GlobalAveragePool", 96, "").replace("<>", ""), most(area=8192), "the global pool in two steps"),
     ],
