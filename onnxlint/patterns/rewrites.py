@@ -22,7 +22,15 @@ from onnxlint.patterns.simpler_arithmetic import (
     square,
     sum_of_several,
 )
-from onnxlint.patterns.simpler_moves import along_the_last_axis, broadcast, one_place, parts, transposition, view
+from onnxlint.patterns.simpler_moves import (
+    along_the_last_axis,
+    broadcast,
+    one_place,
+    parts,
+    repetition,
+    transposition,
+    view,
+)
 from onnxlint.patterns.stacked_sums import sum_of_stack
 
 _INVERSES = {"Div": ("Mul", "the reciprocal"), "Sub": ("Add", "the negated constant")}
@@ -53,7 +61,7 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "Add": (_wide,),
     "Div": (by_a_constant, _wide),
     "Einsum": (contraction,),
-    "Expand": (broadcast,),
+    "Expand": (broadcast, repetition),
     "Flatten": (view,),
     "Gather": (one_place,),
     "IsNaN": (nan_guard,),
@@ -67,12 +75,13 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "ReduceL2": (root_of_squares,),
     "ReduceMax": (pool_of_rows,),
     "ReduceMean": (mean_of_map, pool_of_rows),
-    "ReduceSum": (_stack,),
+    "ReduceSum": (_stack, pool_of_rows),
     "Softmax": (along_the_last_axis,),
     "Split": (parts,),
     "Squeeze": (view,),
     "Sub": (by_a_constant, difference, _wide),
     "Sum": (sum_of_several,),
+    "Tile": (repetition,),
     "Transpose": (transposition,),
     "Unsqueeze": (view,),
     "Where": (nan_guard,),

@@ -11,7 +11,13 @@ from onnxlint.patterns.forms import Form
 from onnxlint.patterns.four_dims import IN_FOUR_DIMS
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.walk import reduced_axes
-from onnxlint.tensor import TensorType
+from onnxlint.tensor import WIDE_FLOATS, TensorType
+
+_POOLS = {
+    "ReduceMax": ("maximum", "GlobalMaxPool", ""),
+    "ReduceMean": ("mean", "GlobalAveragePool", ""),
+    "ReduceSum": ("sum", "GlobalAveragePool", " times their count"),
+}
 
 
 def by_a_constant(graph: Graph, node: Node) -> Iterator[Form]:
@@ -161,13 +167,13 @@ def nan_guard(graph: Graph, node: Node) -> Iterator[Form]:
 
 
 def pool_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
-    """ReduceMean or ReduceMax over the last axes as a pool for each, over values viewed as rows."""
+    """A mean, maximum or sum over the last axes as a pool for each, over values viewed as rows."""
     before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
     if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
         return
-    if not graph.type_of(node.outputs[0]).dims:
+    if not graph.type_of(node.outputs[0]).dims or before.dtype not in WIDE_FLOATS:
         return
-    what, pool = ("mean", "GlobalAveragePool") if node.op_type == "ReduceMean" else ("maximum", "GlobalMaxPool")
+    what, pool, more = _POOLS[node.op_type]
     edits: list[Edit] = [Remove(node.key)]
     value, kept, out = node.inputs[0], before.elements, node.outputs[0]
     for axis in reversed(axes):
@@ -180,8 +186,16 @@ def pool_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
             Insert(pool, (rows,), (pooled,)),
         ]
         value = pooled
+    if node.op_type == "ReduceSum":
+        count, total = f"{out}/count", f"{out}/total"
+        edits += [
+            stored(count, before.dtype, (1, 1, 1, 1)),
+            Declare(total, TensorType(before.dtype, (1, kept, 1, 1))),
+            Insert("Mul", (value, count), (total,)),
+        ]
+        value = total
     edits += reshaped(value, out, len(graph.type_of(out).dims))
-    yield Form(f"the {what} over the last axes as {pool}, between views", "exact", tuple(edits))
+    yield Form(f"the {what} over the last axes as {pool}{more}, between views", "exact", tuple(edits))
 
 
 def mean_of_map(graph: Graph, node: Node) -> Iterator[Form]:

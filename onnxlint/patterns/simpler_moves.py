@@ -8,11 +8,12 @@ from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.axes import VIEWS
 from onnxlint.patterns.convolutions import attributes_of
-from onnxlint.patterns.edits import reshaped, sliced
+from onnxlint.patterns.edits import reshaped, sliced, stored
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.four_dims import IN_FOUR_DIMS
 from onnxlint.patterns.permutations import keeps_order
 from onnxlint.patterns.rotations import as_rotation
-from onnxlint.tensor import TensorType
+from onnxlint.tensor import WIDE_FLOATS, TensorType
 
 _BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Pow"})
 
@@ -89,6 +90,29 @@ def broadcast(graph: Graph, node: Node) -> Iterator[Form]:
         inputs = tuple(source if name == value else name for name in reader.inputs)
         edits += [Remove(reader.key), Insert(reader.op_type, inputs, reader.outputs, attributes_of(reader))]
     yield Form("Expand left to the operators that broadcast by themselves", "exact", tuple(edits))
+
+
+def repetition(graph: Graph, node: Node) -> Iterator[Form]:
+    """Tile or Expand of dims of 1 behind all others, as a product with ones."""
+    before, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
+    if not before.is_known or before.dtype not in WIDE_FLOATS or graph.is_constant(node.inputs[0]):
+        return
+    old = (1,) * (len(after.dims) - len(before.dims)) + before.dims
+    spread = [axis for axis, sizes in enumerate(zip(old, after.dims, strict=True)) if sizes[0] != sizes[1]]
+    if not spread or not after.elements or any(size != 1 for size in old[spread[0] :]):
+        return
+    kept, source, ones, product = before.elements, f"{out}/four", f"{out}/ones", f"{out}/product"
+    wide = (1, kept, 1, after.elements // kept)
+    edits = (
+        Remove(node.key),
+        stored(ones, before.dtype, wide),
+        Declare(source, TensorType(before.dtype, (1, kept, 1, 1))),
+        Declare(product, TensorType(before.dtype, wide)),
+        *reshaped(node.inputs[0], source, 4),
+        Insert("Mul", (source, ones), (product,)),
+        *reshaped(product, out, len(after.dims)),
+    )
+    yield Form(f"{node.op_type} as Mul by ones {IN_FOUR_DIMS}", "exact", edits)
 
 
 def along_the_last_axis(graph: Graph, node: Node) -> Iterator[Form]:

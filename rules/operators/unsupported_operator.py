@@ -17,7 +17,8 @@ stands what the partitions cost that they take part in, and how much of that is 
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
-constant as Gemm; a stack's ReduceSum as Add; Expand left to what broadcasts by itself; Sub as Add of the negative;
+constant as Gemm; a sum over the last axes as a pool times their count, or a stack's as Add; Expand left to what
+broadcasts by itself, or as Tile a product with ones; Sub as Add of the negative;
 Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
 axis; a Transpose that moves dims of one as a view, others by the one order that the device takes; Focus slices merged
 with the first convolution. It is offered only if the device runs what it introduces, and for no more than now; else the

@@ -19,6 +19,7 @@ from onnxlint.whatif import apply
 
 MEAN = "the mean over the last axes as GlobalAveragePool, between views"
 MAXIMUM = "the maximum over the last axes as GlobalMaxPool, between views"
+SUM = "the sum over the last axes as GlobalAveragePool times their count, between views"
 
 
 def forms(graph: Graph, op: str) -> dict[str, Form]:
@@ -114,6 +115,49 @@ def test_what_is_reduced_over_the_last_axes_is_pooled(
     form = found[title]
     assert form.safety == "exact"
     assert same_outputs(graph, form.edits, drawn, shaped(graph, form.edits, drawn))
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[2], [1, 2]])
+def test_what_is_summed_over_the_last_axes_is_a_mean_times_their_count(axes: list[int], keepdims: int) -> None:
+    graph = graph_of(
+        f"s (float[2,3,4] x) => (y) <int64[{len(axes)}] a = {{{','.join(map(str, axes))}}}> "
+        f"{{ y = ReduceSum<keepdims={keepdims}>(x, a) }}"
+    )
+    form = forms(graph, "ReduceSum")[SUM]
+    count = math.prod((2, 3, 4)[axis] for axis in axes)
+    assert form.safety == "exact"
+    assert same_outputs(graph, form.edits, drawn, shaped(graph, form.edits, lambda n, d, t: np.full(d, count, "f")))
+
+
+def test_integers_are_not_pooled() -> None:
+    graph = graph_of("s (int64[2,3,4] x) => (y) <int64[1] a = {2}> { y = ReduceSum(x, a) }")
+    assert not forms(graph, "ReduceSum")
+
+
+@pytest.mark.parametrize(
+    ("shape", "wide"), [([1, 5, 1], [1, 5, 7]), ([3, 1, 1], [3, 4, 2]), ([2, 3, 1], [2, 3, 6]), ([2, 1], [1, 2, 3])]
+)
+@pytest.mark.parametrize("op", ["Expand", "Tile"])
+def test_what_is_repeated_is_a_product_with_ones(shape: list[int], wide: list[int], op: str) -> None:
+    if op == "Tile" and len(shape) < len(wide):
+        return
+    given = wide if op == "Expand" else [new // old for old, new in zip(shape, wide, strict=True)]
+    graph = graph_of(
+        f"r (float[{','.join(map(str, shape))}] x) => (y) <int64[{len(given)}] n = {{{','.join(map(str, given))}}}> "
+        f"{{ a = Exp(x) y = {op}(a, n) }}"
+    )
+    form = forms(graph, op)[f"{op} as Mul by ones in 4-D, between views"]
+    ones = shaped(graph, form.edits, lambda name, dims, dtype: np.ones(dims, np.float32))
+    assert form.safety == "exact"
+    assert same_outputs(graph, form.edits, drawn, ones)
+
+
+def test_what_is_repeated_as_a_whole_or_in_front_is_no_product_with_ones() -> None:
+    graph = graph_of("r (float[1,5,3] x) => (y) <int64[3] n = {1,1,2}> { a = Exp(x) y = Tile(a, n) }")
+    assert not forms(graph, "Tile")
+    graph = graph_of("r (float[1,5,3] x) => (y) <int64[3] n = {4,1,1}> { a = Exp(x) y = Tile(a, n) }")
+    assert not forms(graph, "Tile")
 
 
 @pytest.mark.parametrize("other", [[2, 3, 4], [1, 3, 1], [4], [1]])
