@@ -19,7 +19,7 @@ from onnxlint.calibrate.sessions import Workload, noise_feeds, open_session
 
 Run = Callable[[], None]
 Clock = Callable[[], float]
-NOISY_SPREAD = 0.02
+NOISY_SPREAD = 0.03
 """The paired ratios' median deviation above which a run is called noisy."""
 _MEDIAN_SIGMA = 1.4826
 _MEDIAN_EFFICIENCY = 1.2533

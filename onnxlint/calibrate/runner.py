@@ -35,6 +35,8 @@ _LEAST_SECONDS, _MOST_SECONDS, _MOST_FOR_A_NETWORK = 0.02, 1.0, 2.0
 _TARGET_ERROR = 0.0025
 _LONG_RATIO = 0.2
 _WARM_UP_RUNS = 20
+_FOR_PAIRS = 0.6
+"""Of the time that is left: building, sessions and the least pairs of long benchmarks take the rest."""
 _GOLDEN = 0.6180339887
 _FOR_ANOTHER_KIND_S = 0.2
 """Kept for the first of each kind that is to come."""
@@ -141,7 +143,7 @@ class _Timing:
                 continue
             try:
                 most = _MOST_FOR_A_NETWORK if benchmark.family == NETWORK else _MOST_SECONDS
-                seconds = min(most, max(_LEAST_SECONDS, 0.8 * left / max(1, missing)))
+                seconds = min(most, max(_LEAST_SECONDS, _FOR_PAIRS * left / max(1, missing)))
                 self.partial.add(benchmark.name, self.timed(model, seconds))
             except RuntimeProblem:
                 # this provider lacks the operator: what it would have taught stays as it is
