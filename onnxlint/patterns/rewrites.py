@@ -8,17 +8,16 @@ from onnxlint.graph import Graph, Node
 from onnxlint.patterns.contractions import contraction
 from onnxlint.patterns.forms import Form
 from onnxlint.patterns.four_dims import IN_FOUR_DIMS, in_four_dims
+from onnxlint.patterns.in_slices import along_the_channels, mirrored, moved_axis, product_of_each
+from onnxlint.patterns.reductions import mean_of_map, pool_of_rows, root_of_pooled_squares, root_of_squares
 from onnxlint.patterns.simpler_arithmetic import (
     by_a_constant,
     difference,
     layer_norm,
-    mean_of_map,
     nan_guard,
     negation,
-    pool_of_rows,
     product_by_matrix,
     reciprocal,
-    root_of_squares,
     square,
     sum_of_several,
 )
@@ -67,22 +66,24 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "IsNaN": (nan_guard,),
     "LayerNormalization": (layer_norm,),
     "LogSoftmax": (along_the_last_axis,),
-    "MatMul": (product_by_matrix,),
+    "MatMul": (product_by_matrix, product_of_each),
     "Mul": (_wide,),
     "Neg": (negation,),
+    "Pad": (mirrored,),
     "Pow": (square,),
     "Reciprocal": (reciprocal,),
-    "ReduceL2": (root_of_squares,),
+    "ReduceL2": (root_of_squares, root_of_pooled_squares),
     "ReduceMax": (pool_of_rows,),
     "ReduceMean": (mean_of_map, pool_of_rows),
     "ReduceSum": (_stack, pool_of_rows),
+    "Slice": (along_the_channels,),
     "Softmax": (along_the_last_axis,),
     "Split": (parts,),
     "Squeeze": (view,),
     "Sub": (by_a_constant, difference, _wide),
     "Sum": (sum_of_several,),
     "Tile": (repetition,),
-    "Transpose": (transposition,),
+    "Transpose": (transposition, moved_axis),
     "Unsqueeze": (view,),
     "Where": (nan_guard,),
 }

@@ -6,18 +6,11 @@ from collections.abc import Iterator
 
 from onnxlint.finding import Declare, Edit, Insert, Reconnect, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.edits import integers, reshaped, stored, summed
+from onnxlint.patterns.edits import reshaped, stored, summed
 from onnxlint.patterns.forms import Form
 from onnxlint.patterns.four_dims import IN_FOUR_DIMS
 from onnxlint.patterns.permutations import only_reader
-from onnxlint.patterns.walk import reduced_axes
-from onnxlint.tensor import WIDE_FLOATS, TensorType
-
-_POOLS = {
-    "ReduceMax": ("maximum", "GlobalMaxPool", ""),
-    "ReduceMean": ("mean", "GlobalAveragePool", ""),
-    "ReduceSum": ("sum", "GlobalAveragePool", " times their count"),
-}
+from onnxlint.tensor import TensorType
 
 
 def by_a_constant(graph: Graph, node: Node) -> Iterator[Form]:
@@ -85,26 +78,6 @@ def sum_of_several(graph: Graph, node: Node) -> Iterator[Form]:
         yield Form("Sum as Add", "exact", edits)
 
 
-def root_of_squares(graph: Graph, node: Node) -> Iterator[Form]:
-    """ReduceL2 spelled out."""
-    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
-    if not before.is_known:
-        return
-    squares, total, axes = (f"{node.outputs[0]}/{word}" for word in ("square", "total", "axes"))
-    given = node.attr("axes")
-    along = node.inputs[1:2] or ((axes,) if given is not None else ())
-    edits = (
-        Remove(node.key),
-        *((integers(axes, len(given)),) if along == (axes,) else ()),
-        Declare(squares, before),
-        Declare(total, after),
-        Insert("Mul", (node.inputs[0], node.inputs[0]), (squares,)),
-        Insert("ReduceSum", (squares, *along), (total,), (("keepdims", int(node.attr("keepdims", 1))),)),
-        Insert("Sqrt", (total,), node.outputs),
-    )
-    yield Form("ReduceL2 as Mul, ReduceSum and Sqrt", "exact", edits)
-
-
 def layer_norm(graph: Graph, node: Node) -> Iterator[Form]:
     """y = (x - mean) / sqrt(var + e) * scale + bias along the last axis, as older opsets export it."""
     known, out = graph.type_of(node.outputs[0]), node.outputs[0]
@@ -164,60 +137,6 @@ def nan_guard(graph: Graph, node: Node) -> Iterator[Form]:
     else:
         title = "IsNaN and its Where left out (no score is masked)"
     yield Form(title, "close" if is_masked else "exact", edits)
-
-
-def pool_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
-    """A mean, maximum or sum over the last axes as a pool for each, over values viewed as rows."""
-    before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
-    if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
-        return
-    if not graph.type_of(node.outputs[0]).dims or before.dtype not in WIDE_FLOATS:
-        return
-    what, pool, more = _POOLS[node.op_type]
-    edits: list[Edit] = [Remove(node.key)]
-    value, kept, out = node.inputs[0], before.elements, node.outputs[0]
-    for axis in reversed(axes):
-        rows, pooled = f"{out}/rows{axis}", f"{out}/pooled{axis}"
-        kept //= max(1, before.dims[axis])
-        edits += [
-            Declare(rows, TensorType(before.dtype, (1, kept, 1, before.dims[axis]))),
-            Declare(pooled, TensorType(before.dtype, (1, kept, 1, 1))),
-            *reshaped(value, rows, 4),
-            Insert(pool, (rows,), (pooled,)),
-        ]
-        value = pooled
-    if node.op_type == "ReduceSum":
-        count, total = f"{out}/count", f"{out}/total"
-        edits += [
-            stored(count, before.dtype, (1, 1, 1, 1)),
-            Declare(total, TensorType(before.dtype, (1, kept, 1, 1))),
-            Insert("Mul", (value, count), (total,)),
-        ]
-        value = total
-    edits += reshaped(value, out, len(graph.type_of(out).dims))
-    yield Form(f"the {what} over the last axes as {pool}{more}, between views", "exact", tuple(edits))
-
-
-def mean_of_map(graph: Graph, node: Node) -> Iterator[Form]:
-    """ReduceMean over height and width as a pool."""
-    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
-    if before.rank != 4 or not before.is_known:
-        return
-    if after.elements != before.dims[0] * before.dims[1] or after.dims[:2] != before.dims[:2]:
-        return
-    title = "the mean over height and width as GlobalAveragePool"
-    if after.rank == 4:
-        pool = Insert("GlobalAveragePool", node.inputs[:1], node.outputs[:1])
-        yield Form(title, "exact", (Remove(node.key), pool))
-        return
-    pooled = f"{node.outputs[0]}/pooled"
-    edits = (
-        Remove(node.key),
-        Declare(pooled, TensorType(before.dtype, (*before.dims[:2], 1, 1))),
-        Insert("GlobalAveragePool", node.inputs[:1], (pooled,)),
-        Insert("Flatten", (pooled,), node.outputs[:1]),
-    )
-    yield Form(f"{title} and Flatten", "exact", edits)
 
 
 def product_by_matrix(graph: Graph, node: Node) -> Iterator[Form]:

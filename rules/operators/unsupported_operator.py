@@ -17,11 +17,12 @@ stands what the partitions cost that they take part in, and how much of that is 
 ## How to fix
 Where a rewrite in operators that the device has is known, it is offered and priced, all of them exact: a mean over
 height and width as GlobalAveragePool; Div by a constant as Mul; one class token's Gather as a Slice; MatMul by a
-constant as Gemm; a sum over the last axes as a pool times their count, or a stack's as Add; Expand left to what
-broadcasts by itself, or as Tile a product with ones; Sub as Add of the negative;
-Split as Slices; ReduceL2 and LayerNormalization spelled out; Softmax along another axis; packed heads split on another
-axis; a Transpose that moves dims of one as a view, others by the one order that the device takes; Focus slices merged
-with the first convolution. It is offered only if the device runs what it introduces, and for no more than now; else the
+constant as Gemm, of two computed values head by head; a sum over the last axes as a pool times their count, or a
+stack's as Add; Expand left to what broadcasts by itself, or as Tile a product with ones; Sub as Add of the negative;
+Split as Slices, a Slice as one along the channels; ReduceL2 and LayerNormalization spelled out; Softmax along another
+axis; packed heads split on another axis; a Transpose that moves dims of one as a view, others by the one order that
+the device takes, or a short axis in slices; padding by the border as its lines; Focus slices merged with the first
+convolution. It is offered only if the device runs what it introduces, and for no more than now; else the
 finding says that there is none to offer, or, where the device has nothing to do behind the node, to leave it to
 post-processing. It is an error where the operator alone cuts the network, or takes 0.5 % of
 the latency or more, else an info; the small ones together are one finding.

@@ -130,6 +130,16 @@ def test_what_is_summed_over_the_last_axes_is_a_mean_times_their_count(axes: lis
     assert same_outputs(graph, form.edits, drawn, shaped(graph, form.edits, lambda n, d, t: np.full(d, count, "f")))
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[2], [1, 2]])
+def test_a_norm_of_the_last_axes_is_the_root_of_pooled_squares(axes: list[int], keepdims: int) -> None:
+    graph = graph_of(f"n (float[2,3,4] x) => (y) {{ y = ReduceL2<axes={axes}, keepdims={keepdims}>(x) }}")
+    form = forms(graph, "ReduceL2")["ReduceL2 as GlobalAveragePool of the squares and Sqrt in 4-D, between views"]
+    count = math.prod((2, 3, 4)[axis] for axis in axes)
+    assert form.safety == "exact"
+    assert same_outputs(graph, form.edits, drawn, shaped(graph, form.edits, lambda n, d, t: np.full(d, count, "f")))
+
+
 def test_integers_are_not_pooled() -> None:
     graph = graph_of("s (int64[2,3,4] x) => (y) <int64[1] a = {2}> { y = ReduceSum(x, a) }")
     assert not forms(graph, "ReduceSum")
