@@ -9,6 +9,7 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import integers, reshaped, sliced, split_into
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.permutations import keeps_order
 from onnxlint.tensor import TensorType
 
 _MAX_SLICES = 32
@@ -45,6 +46,8 @@ def moved_axis(graph: Graph, node: Node) -> Iterator[Form]:
     known, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
     perm = node.ints("perm") or list(reversed(range(len(known.dims))))
     if not known.is_known or not after.is_known or sorted(perm) != list(range(len(known.dims))):
+        return
+    if keeps_order(graph, node):
         return
     short = [axis for axis in perm if 1 < known.dims[axis] <= _MAX_SLICES and _alone(perm, axis)]
     if not short:

@@ -146,7 +146,7 @@ def test_a_sum_over_any_axis_of_a_stack_adds_its_maps(axis: int) -> None:
       u = Unsqueeze(a, s) v = Unsqueeze(b, s) w = Unsqueeze(c, s)
       t = Concat<axis = {axis}>(u, v, w) y = ReduceSum<keepdims = 0>(t, s) }}"""
     graph = text_graph(text)
-    [rewrite] = rewrites(graph, graph.nodes[-1])
+    rewrite, *_ = rewrites(graph, graph.nodes[-1])
     assert same_outputs(graph, rewrite.edits)
 
 
@@ -297,7 +297,7 @@ def test_partitions_are_named_with_what_crosses() -> None:
 )
 def test_rewrites_compute_the_same(body: str, weights: dict[str, Any]) -> None:
     graph = text_graph(f"n (float[2,3,4,5] x) => (y) {{ {body} }}")
-    [rewrite] = rewrites(graph, graph.nodes[-1])
+    rewrite, *_ = rewrites(graph, graph.nodes[-1])
 
     def values(name: str, dims: tuple[int, ...], dtype: int) -> np.ndarray[Any, Any]:
         return np.array(weights[name.rpartition("/")[2]], np.int64 if dtype == 7 else np.float32)
@@ -323,7 +323,7 @@ def test_a_transposition_of_dims_of_one_is_a_view(back: str, left: list[str]) ->
 
 
 def test_a_transposition_that_moves_more_is_none() -> None:
-    graph = text_graph("n (float[1,24,4,5] x) => (y) { y = Transpose<perm = [0, 2, 1, 3]>(x) }")
+    graph = text_graph("n (float[1,64,40,50] x) => (y) { y = Transpose<perm = [0, 2, 1, 3]>(x) }")
     assert list(rewrites(graph, graph.nodes[0])) == []
 
 
