@@ -157,9 +157,15 @@ class _Search:
         found = self._of(stacked_sums(self.graph))
         if not found:
             return None
-        told = f"Add the {found[0].maps} maps, each times its gate, instead of stacking them. {_EXACT}"
+        told = f"Add the {found[0].maps} maps, each times its gate, instead of stacking them"
+        if not self.runs(_all(found)):
+            other = self._of(stacked_sums(self.graph, by_sigmoid=True))
+            if other and self.runs(_all(other)):
+                found, told = other, f"{told}:\nof two gates, each is the sigmoid of its score less the other's"
         title = f"the maps added instead of stacked: {self.limit}-D"
-        return FewerDims(self._take(found), len(found), "maps stacked in 5-D and summed", title, told, _all(found))
+        return FewerDims(
+            self._take(found), len(found), "maps stacked in 5-D and summed", title, f"{told}. {_EXACT}", _all(found)
+        )
 
     def flat_convolutions(self) -> FewerDims | None:
         """Convolutions over three dims that look along two."""

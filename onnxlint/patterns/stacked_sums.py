@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
-from onnxlint.patterns.edits import reshaped, split_into, summed
+from onnxlint.patterns.edits import reshaped, split_into, stored, summed
 from onnxlint.patterns.permutations import only_reader
 from onnxlint.patterns.walk import reduced_axes
 from onnxlint.tensor import TensorType
@@ -22,10 +22,13 @@ class StackedSum:
     maps: int
 
 
-def stacked_sums(graph: Graph) -> Iterator[StackedSum]:
-    """Every stack whose readers sum it, or sum it weighted by a softmax over the stack (SKNet)."""
+def stacked_sums(graph: Graph, *, by_sigmoid: bool = False) -> Iterator[StackedSum]:
+    """Every stack whose readers sum it, or sum it weighted by a softmax over the stack (SKNet).
+
+    A softmax over two can be a sigmoid of their difference, for devices that lack the one and have the other.
+    """
     for node in graph.compute_nodes:
-        if node.op_type == "Concat" and not node.domain and (found := _at(graph, node)) is not None:
+        if node.op_type == "Concat" and not node.domain and (found := _at(graph, node, by_sigmoid)) is not None:
             yield found
 
 
@@ -55,7 +58,7 @@ def _stacked(graph: Graph, concat: Node, axis: int) -> list[Node] | None:
     return views
 
 
-def _at(graph: Graph, concat: Node) -> StackedSum | None:
+def _at(graph: Graph, concat: Node, by_sigmoid: bool) -> StackedSum | None:
     stack = graph.type_of(concat.outputs[0])
     if not stack.is_known or stack.rank != 5 or int(concat.attr("axis", 0)) % 5 != 1:
         return None
@@ -68,7 +71,7 @@ def _at(graph: Graph, concat: Node) -> StackedSum | None:
     nodes, edits = [*views, concat], [Remove(node.key) for node in (*views, concat)]
     more: list[Edit] = []
     for reader in graph.readers(concat.outputs[0]):
-        found = _summed(graph, reader, maps) or _weighted(graph, reader, maps, stack)
+        found = _summed(graph, reader, maps) or _weighted(graph, reader, maps, stack, by_sigmoid)
         if found is None:
             return None
         nodes += found[0]
@@ -90,7 +93,9 @@ def _summed(graph: Graph, node: Node, maps: list[str]) -> tuple[list[Node], list
     return [node], list(summed(maps, node.outputs[0], graph.type_of(maps[0])))
 
 
-def _weighted(graph: Graph, node: Node, maps: list[str], stack: TensorType) -> tuple[list[Node], list[Edit]] | None:
+def _weighted(
+    graph: Graph, node: Node, maps: list[str], stack: TensorType, by_sigmoid: bool
+) -> tuple[list[Node], list[Edit]] | None:
     """A product with a softmax over the stack, then the sum: each map by its own gate in four dims, then added."""
     total = only_reader(graph, node.outputs[0]) if node.op_type == "Mul" else None
     softmax = next((n for n in map(graph.producer, node.inputs) if n is not None and n.op_type == "Softmax"), None)
@@ -104,23 +109,53 @@ def _weighted(graph: Graph, node: Node, maps: list[str], stack: TensorType) -> t
         return None
     if graph.sole_reader(view.outputs[0]) is not softmax or node.outputs[0] in graph.is_output:
         return None
+    if by_sigmoid and many != 2:
+        return None
     name, kind = total.outputs[0], stack.dtype
-    flat, shares = f"{name}/flat", f"{name}/shares"
-    edits: list[Edit] = [
-        Declare(flat, TensorType(kind, (batch, many, channels, 1))),
-        Declare(shares, TensorType(kind, (batch, many, channels, 1))),
-        *reshaped(view.inputs[0], flat, 4),
-        Insert("Softmax", (flat,), (shares,), (("axis", 1),)),
-    ]
-    parts = tuple(f"{name}/part{index}" for index in range(many))
-    edits += split_into(shares, parts, 1)
+    gate, gates_of = TensorType(kind, (batch, channels, 1, 1)), _sigmoids if by_sigmoid else _shares
+    parts, edits = gates_of(name, view.inputs[0], gate, many)
     gated: list[str] = []
     for part, source in zip(parts, maps, strict=True):
-        edits.append(Declare(part, TensorType(kind, (batch, 1, channels, 1))))
-        edits.append(Declare(f"{part}/gate", TensorType(kind, (batch, channels, 1, 1))))
         edits.append(Declare(f"{part}/gated", TensorType(kind, (batch, channels, *rest))))
-        edits += reshaped(part, f"{part}/gate", 4)
-        edits.append(Insert("Mul", (source, f"{part}/gate"), (f"{part}/gated",)))
+        edits.append(Insert("Mul", (source, part), (f"{part}/gated",)))
         gated.append(f"{part}/gated")
     edits += summed(gated, name, TensorType(kind, (batch, channels, *rest)))
     return [view, softmax, node, total], edits
+
+
+def _shares(name: str, scores: str, gate: TensorType, many: int) -> tuple[list[str], list[Edit]]:
+    """The gates of the maps by a softmax in four dims, and what computes them."""
+    batch, channels = gate.dims[:2]
+    flat, shares, kind = f"{name}/flat", f"{name}/shares", gate.dtype
+    parts = tuple(f"{name}/part{index}" for index in range(many))
+    edits: list[Edit] = [
+        Declare(flat, TensorType(kind, (batch, many, channels, 1))),
+        Declare(shares, TensorType(kind, (batch, many, channels, 1))),
+        *reshaped(scores, flat, 4),
+        Insert("Softmax", (flat,), (shares,), (("axis", 1),)),
+        *split_into(shares, parts, 1),
+    ]
+    for part in parts:
+        edits += [Declare(part, TensorType(kind, (batch, 1, channels, 1))), Declare(f"{part}/gate", gate)]
+        edits += reshaped(part, f"{part}/gate", 4)
+    return [f"{part}/gate" for part in parts], edits
+
+
+def _sigmoids(name: str, scores: str, gate: TensorType, many: int) -> tuple[list[str], list[Edit]]:
+    """The gates of two maps: the sigmoid of the one score less the other, and of the other less the one."""
+    batch, channels = gate.dims[:2]
+    flat, minus = f"{name}/flat", f"{name}/minus"
+    parts = tuple(f"{name}/part{index}" for index in range(many))
+    turned, less, gates = ([f"{part}/{word}" for part in parts] for word in ("minus", "less", "gate"))
+    edits: list[Edit] = [
+        Declare(flat, TensorType(gate.dtype, (batch, many * channels, 1, 1))),
+        stored(minus, gate.dtype, (1, 1, 1, 1)),
+        *reshaped(scores, flat, 4),
+        *(Declare(value, gate) for value in (*parts, *turned, *less, *gates)),
+        *split_into(flat, parts, 1),
+    ]
+    for index, part in enumerate(parts):
+        edits.append(Insert("Mul", (part, minus), (turned[index],)))
+        edits.append(Insert("Add", (part, turned[1 - index]), (less[index],)))
+        edits.append(Insert("Sigmoid", (less[index],), (gates[index],)))
+    return gates, edits

@@ -15,10 +15,11 @@ Packed queries, keys and values have an exact 4-D form: split the last axis [N, 
 reshape and transpose each part in 4-D, [N, T, heads, d] to [N, heads, T, d]. A window partition of [N, H/w, w, W/w, w,
 C] is one 4-D step, [N·H/w, w, W/w, w·C] with the middle two swapped; a grid (MaxViT) is two. Attention in windows
 behind a batch of one (Twins, NesT) is the same without it. Maps that are stacked to be summed (SKNet) are sums of the
-maps. Scores plus the positions of rows and of columns (BoTNet, HaloNet, SAM) are a sum of [queries, rows, columns],
-[queries, rows, 1] and [queries, 1, columns], without an Expand. A Conv whose kernel is 1 along one of three spatial
-dims is one over two, that dim counted in the batch. LRN that an export spelled out as a 5-D AveragePool is one LRN. All
-are exact, and offered and priced only where the device runs every operator that they introduce: NNIE and Horizon X3
+maps, each times its gate; of two, a softmax is the sigmoid of the difference. Scores plus the positions of rows and of
+columns (BoTNet, HaloNet, SAM) are a sum of [queries, rows, columns], [queries, rows, 1] and [queries, 1, columns],
+without an Expand. A Conv whose kernel is 1 along one of three spatial dims is one over two, that dim counted in the
+batch. LRN that an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where
+the device runs every operator that they introduce: NNIE and Horizon X3
 lack the Transpose, so there is no 4-D form for them.
 It is an error where too many dims alone cut the network, or the finding takes 0.5 % of the latency or more, else an
 info. Silent on devices without a limit, and where the operator does not run there at any rank.

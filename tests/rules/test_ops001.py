@@ -140,6 +140,20 @@ def test_maps_that_are_stacked_to_be_summed_are_added() -> None:
     assert same_outputs(graph, rewrite.edits)
 
 
+def test_a_softmax_over_two_maps_is_a_sigmoid_where_the_device_has_but_that() -> None:
+    graph = text_graph(SELECTED)
+    [stack] = stacked_sums(graph, by_sigmoid=True)
+    assert same_outputs(graph, stack.edits, lambda name, dims, dtype: np.full(dims, -1, np.float32))
+    after = apply(graph, stack.edits)
+    assert max(after.type_of(name).rank or 0 for node in after.compute_nodes for name in node.outputs) == 4
+    assert "Softmax" not in [node.op_type for node in after.compute_nodes]
+    for device in ("hi3519", "x3"):
+        [finding] = found(lint_text(SELECTED, device), "OPS003")
+        assert finding.fix is not None
+        assert finding.fix.safety == "exact"
+        assert "sigmoid" in finding.suggestion
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_sum_over_any_axis_of_a_stack_adds_its_maps(axis: int) -> None:
     text = f"""n (float[2,3] a, float[2,3] b, float[2,3] c) => (y) <int64[1] s = {{{axis}}}> {{
