@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxlint.finding import Edit, Insert, Remove
+from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
 from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.patterns.edits import integers, stored
 from onnxlint.patterns.walk import reduced_axes
+from onnxlint.tensor import TensorType
 
 _REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"})
 _BY_AXIS = {"Concat": 0, "LayerNormalization": -1, "Softmax": -1}
@@ -41,6 +42,8 @@ def leaves_first(graph: Graph, node: Node) -> bool:
         ranks = [graph.type_of(name).rank or 0 for name in node.inputs[1:]]
         return bool(rank) and _axis(node) % rank > 0 and max(ranks, default=0) < rank
     constants = [graph.type_of(name) for name in node.inputs if name and graph.is_constant(name)]
+    if node.op_type == "Einsum":
+        return not constants and _is_turned(node) is not None
     if node.op_type == "Concat":
         return bool(rank) and _axis(node) % rank > 0 and not constants
     is_first = all((one.rank or 0) < rank or (one.is_known and one.dims[0] == 1) for one in constants)
@@ -59,6 +62,8 @@ def without_first(graph: Graph, node: Node) -> Iterator[Edit]:
         given = dict(attributes_of(node)) | {"axis": _axis(node) - 1}
         yield Remove(node.key)
         yield Insert(node.op_type, node.inputs, node.outputs, tuple(given.items()))
+    if node.op_type == "Einsum":
+        yield from _product(graph, node)
     if node.op_type in ("Tile", "Pad"):
         sizes = f"{out}/{'repeats' if node.op_type == 'Tile' else 'pads'}"
         yield Remove(node.key)
@@ -88,6 +93,31 @@ def reduced_first(node: Node) -> Iterator[Edit]:
         yield Insert(node.op_type, (node.inputs[0], axes), node.outputs, given)
     else:
         yield Insert(node.op_type, node.inputs[:1], node.outputs, (("axes", [0]), *given))
+
+
+def _product(graph: Graph, node: Node) -> Iterator[Edit]:
+    """The Einsum as a MatMul."""
+    factor, known = node.inputs[1], graph.type_of(node.inputs[1])
+    yield Remove(node.key)
+    if _is_turned(node):
+        factor, rank = f"{node.outputs[0]}/turned", len(known.dims) - 1
+        yield Declare(factor, TensorType(known.dtype, (*known.dims[1:-2], known.dims[-1], known.dims[-2])))
+        yield Insert("Transpose", node.inputs[1:], (factor,), (("perm", [*range(rank - 2), rank - 1, rank - 2]),))
+    yield Insert("MatMul", (node.inputs[0], factor), node.outputs)
+
+
+def _is_turned(node: Node) -> bool | None:
+    """Of an Einsum that is a product of matrices: whether its second is transposed first; None for another."""
+    before, _, result = node.attr("equation", b"").decode("utf-8", "replace").replace(" ", "").partition("->")
+    left, _, right = before.partition(",")
+    words = (left, right, result)
+    if any(not word.isalpha() or len(set(word)) < len(word) or len(word) != len(left) for word in words):
+        return None
+    if len(left) < 3 or len({word[:-2] for word in words}) > 1 or left[-2] != result[-2]:
+        return None
+    if left[-1] == right[-1] and result[-1] == right[-2]:
+        return True
+    return False if left[-1] == right[-2] and result[-1] == right[-1] else None
 
 
 def _axis(node: Node) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from onnxlint.finding import Declare, Edit, Remove
 from onnxlint.graph import Graph, Node
@@ -26,6 +27,7 @@ class Lowered:
     told: str = ""
 
 
+@lru_cache(maxsize=2)
 def lowered(graph: Graph, limit: int) -> Lowered:
     """Windows whose batch of one is left out and whose rows are multiplied as such, with the packings between."""
     packed = [found for found in packed_heads(graph) if found.has_batch]

@@ -91,7 +91,7 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 def _leaves(ctx: Context, group: str, nodes: list[Node], severity: Severity) -> Finding:
     reasons = Counter(ctx.support(node).reason for node in nodes)
-    forms = tuple(replacements(ctx.graph, nodes, ctx.runs))
+    forms = tuple(replacements(ctx.graph, nodes, ctx.runs, ctx.device.operators.max_rank))
     fixes = bearable(ctx.analysis, forms)
     if fixes and saves_nothing(ctx.analysis, fixes):
         beside = NOTHING_YET

@@ -9,6 +9,7 @@ import pytest
 from edited import graph_of, same_outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linting import found_in
 
 from onnxlint.analysis import Analysis
 from onnxlint.device import load_device
@@ -16,6 +17,7 @@ from onnxlint.finding import Edit
 from onnxlint.graph import Graph
 from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.joined_dims import by_rotation, joined_dims, joined_edits
+from onnxlint.patterns.lower_rank import lowered
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.target import target_for
@@ -118,6 +120,20 @@ SHIFTED = """shifted (float[4,8,8,16] x) => (float[8,50,16] y)
 }"""
 
 
+CONTRACTED = """contracted (float[1,64,49,64] x) => (float[1,64,49,64] y)
+<int64[5] heads = {1,64,49,2,32}, float scale, float[1,2,49,49] bias, int64[4] whole = {1,64,49,64}> {
+  r = Reshape (x, heads)
+  q = Transpose <perm = [0,1,3,2,4]> (r)
+  k = Mul (q, scale)
+  s = Einsum <equation = "B G H I D, B G H J D -> B G H I J"> (q, k)
+  b = Add (s, bias)
+  p = Softmax <axis = -1> (b)
+  o = Einsum <equation = "bghij,bghjd->bghid"> (p, q)
+  t = Transpose <perm = [0,1,3,2,4]> (o)
+  y = Reshape (t, whole)
+}"""
+
+
 RELATIVE = """relative (float[1,32,3,5] x) => (float[2,15,15] y)
 <int64[4] heads = {2,3,5,16}, float[16,5] across, float[16,3] along, float[16,15] key, int64[5] rows = {2,3,1,5,5},
  int64[5] columns = {2,5,1,3,3}, int64[5] wide = {2,3,3,5,5}, int64[5] high = {2,5,5,3,3}, int64[3] whole = {2,15,15}> {
@@ -180,7 +196,7 @@ def assert_exact(graph: Graph, edits: tuple[Edit, ...]) -> Graph:
     return after
 
 
-@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED, SHIFTED, RELATIVE, DECOMPOSED])
+@pytest.mark.parametrize("text", [TWINS, GRID, UNFOLD, RADIX, MAP, TILED, SHIFTED, CONTRACTED, RELATIVE, DECOMPOSED])
 def test_its_forms_are_exact_and_within_the_limit(text: str) -> None:
     graph = graph_of(text)
     (edits,) = forms(graph)
@@ -269,3 +285,18 @@ def test_a_form_that_meets_many_dims_is_told_as_such() -> None:
     text = text.replace("int64[4] back", "int64[6] wide = {1,1,16,7,7,32}, int64[4] back")
     told = [finding.suggestion for finding in RULE.check(Context(Analysis(graph_of(text), TARGET)))]
     assert any("still meets values of too many" in line for line in told)
+
+
+def test_operators_that_the_device_lacks_go_with_the_batch_of_one() -> None:
+    [fix] = [finding.fix for finding in found_in(CONTRACTED, "OPS001", "rk3588") if "Einsum" in finding.message]
+    assert fix is not None
+    assert fix.title == "without the batch of one: 4-D"
+
+
+@pytest.mark.parametrize(
+    "equation", ["bghid,bghjd->bghji", "bghid,bhgjd->bghij", "bghii,bghji->bghij", "...id,...jd->...ij"]
+)
+def test_other_contractions_keep_their_dims(equation: str) -> None:
+    text = CONTRACTED.replace("B G H I D, B G H J D -> B G H I J", equation).replace("[1,64,49,64]", "[1,2,49,64]")
+    graph = graph_of(text.replace("{1,64,49,2,32}", "{1,2,49,2,32}").replace("{1,64,49,64}", "{1,2,49,64}"))
+    assert not lowered(graph, 4).keys
