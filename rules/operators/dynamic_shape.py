@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxlint.finding import Finding
+from onnxlint.graph import Graph, Node
 from onnxlint.rule import Context, Invalid, Rule, Valid
 from onnxlint.validity import INVALID as CONTRADICTS
 
@@ -46,7 +47,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     unresolved = [value for value in graph.unresolved if graph.producer(value) is not None]
     if unresolved:
         nodes = dict.fromkeys(node.key for value in unresolved if (node := graph.producer(value)) is not None)
-        first = graph.node(next(iter(nodes))).op_type
+        first = _origin(graph, graph.node(next(iter(nodes)))).op_type
         more = "Give it a constant number of places (TopK of a constant k), or cut the network before it."
         if first.endswith(CONTRADICTS):
             bad = first.removesuffix(CONTRADICTS)
@@ -60,6 +61,21 @@ def check(ctx: Context) -> Iterator[Finding]:
             severity="warning",
             details=tuple(unresolved[:_MAX_NAMES]),
         )
+
+
+def _origin(graph: Graph, node: Node) -> Node:
+    """The node, or what contradicts its inputs among the constants that it reads."""
+    pending, seen = [node], {node.key}
+    while pending:
+        one = pending.pop()
+        if one.op_type.endswith(CONTRADICTS):
+            return one
+        for name in filter(None, one.inputs):
+            writer = graph.producer(name)
+            if writer is not None and writer.key not in seen and not graph.type_of(name).is_known:
+                seen.add(writer.key)
+                pending.append(writer)
+    return node
 
 
 def _options(ctx: Context) -> str:

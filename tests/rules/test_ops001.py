@@ -171,6 +171,13 @@ def test_what_the_device_lacks_anyway_hinders_no_form() -> None:
     assert fixes["Expand"] is not None
 
 
+def test_a_constant_that_no_runtime_takes_is_where_unknown_sizes_begin() -> None:
+    text = """n (float[1,4,8] x) => (float[1,m,8] y) <float[1,1,8] c, int64[3] s = {1,3,3}> {
+      e = Expand(c, s) f = Identity(e) a = Concat<axis = 1>(f, x) y = Relu(a) }"""
+    [finding] = found(lint_text(text, "rk3588"), "OPS004")
+    assert "No runtime takes this Expand" in finding.suggestion
+
+
 def test_free_dims_are_frozen_by_a_command() -> None:
     text = "n (float[batch,3,height,224] x) => (float[batch,3,height,224] y) { y = Relu(x) }"
     model = read_model(example_model(text), Settings())
