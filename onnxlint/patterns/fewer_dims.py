@@ -16,6 +16,7 @@ from onnxlint.patterns.lower_rank import lowered
 from onnxlint.patterns.packed_heads import four_dimensional, packed_heads
 from onnxlint.patterns.spelled_lrn import spelled_lrns
 from onnxlint.patterns.stacked_sums import stacked_sums
+from onnxlint.patterns.unshuffled import unshuffled
 
 _EXACT = "Exact: no retraining."
 
@@ -129,12 +130,21 @@ class _Search:
             turned = [by_rotation(one) for one in found]
             other = self._joined(turned)
             found, edits = (turned, other) if self.runs(other) else (found, edits)
+        if (pixels := self._pixels(found)) and not self.runs(edits) and self.runs(pixels):
+            told = f"Export the space to depth as a strided Conv with weights of ones and zeros. {_EXACT}"
+            what = f"pixels moved to the channels in {highest(self.graph, nodes)}-D"
+            return FewerDims(nodes, len(found), what, "one strided convolution each: 4-D", told, pixels)
         steps = max((one.steps for one in found), key=len)
         each = " and then ".join(f"{_x(sizes)} transposed by {order}" for sizes, order in steps[:2])
         told = f"Join the dims that move together: {each or 'a Reshape alone'}, and so on.\n{_EXACT}"
         what = f"windows or patches cut in {highest(self.graph, nodes)}-D"
         title = f"the dims that move together joined: {self.limit}-D"
         return FewerDims(nodes, len(found), what, title, told, edits)
+
+    def _pixels(self, found: Sequence[Joined]) -> tuple[Edit, ...]:
+        """All as convolutions that put pixels in the channels; nothing where one is something else."""
+        each = [unshuffled(self.graph, node) for one in found for node in one.nodes if node.op_type == "Transpose"]
+        return tuple(edit for edits in each for edit in edits) if len(each) == len(found) and all(each) else ()
 
     def _meets_more(self, one: Joined) -> bool:
         """What it begins or ends with has too many dims itself."""

@@ -31,6 +31,7 @@ from onnxlint.patterns.simpler_moves import (
     view,
 )
 from onnxlint.patterns.stacked_sums import sum_of_stack
+from onnxlint.patterns.unshuffled import unshuffle
 
 _INVERSES = {"Div": ("Mul", "the reciprocal"), "Sub": ("Add", "the negated constant")}
 
@@ -83,7 +84,7 @@ _FORMS: Mapping[str, tuple[Callable[[Graph, Node], Iterator[Form]], ...]] = {
     "Sub": (by_a_constant, difference, _wide),
     "Sum": (sum_of_several,),
     "Tile": (repetition,),
-    "Transpose": (transposition, moved_axis),
+    "Transpose": (transposition, unshuffle, moved_axis),
     "Unsqueeze": (view,),
     "Where": (nan_guard,),
 }

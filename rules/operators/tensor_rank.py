@@ -19,8 +19,8 @@ maps, each times its gate; of two, a softmax is the sigmoid of the difference. S
 columns (BoTNet, HaloNet, SAM) are a sum of [queries, rows, columns], [queries, rows, 1] and [queries, 1, columns],
 without an Expand. A Conv whose kernel is 1 along one of three spatial dims is one over two, that dim counted in the
 batch. LRN that an export spelled out as a 5-D AveragePool is one LRN. All are exact, and offered and priced only where
-the device runs every operator that they introduce: NNIE and Horizon X3
-lack the Transpose, so there is no 4-D form for them.
+the device runs every operator that they introduce: NNIE and Horizon X3 lack the Transpose, so they have few of them: a
+space to depth is a strided convolution there.
 It is an error where too many dims alone cut the network, or the finding takes 0.5 % of the latency or more, else an
 info. Silent on devices without a limit, and where the operator does not run there at any rank.
 """

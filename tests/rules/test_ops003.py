@@ -18,6 +18,7 @@ from onnxlint.graph import Graph
 from onnxlint.patterns.broadcasts import broadcasts
 from onnxlint.patterns.joined_dims import by_rotation, joined_dims, joined_edits
 from onnxlint.patterns.lower_rank import lowered
+from onnxlint.patterns.unshuffled import unshuffled
 from onnxlint.registry import find_rule, installed_rules
 from onnxlint.rule import Context
 from onnxlint.target import target_for
@@ -300,3 +301,33 @@ def test_other_contractions_keep_their_dims(equation: str) -> None:
     text = CONTRACTED.replace("B G H I D, B G H J D -> B G H I J", equation).replace("[1,64,49,64]", "[1,2,49,64]")
     graph = graph_of(text.replace("{1,64,49,2,32}", "{1,2,49,2,32}").replace("{1,64,49,64}", "{1,2,49,64}"))
     assert not lowered(graph, 4).keys
+
+
+@pytest.mark.parametrize(("perm", "is_first"), [([0, 1, 3, 5, 2, 4], True), ([0, 3, 5, 1, 2, 4], False)])
+def test_pixels_go_to_the_channels_by_a_convolution_where_nothing_is_transposed(
+    perm: list[int], is_first: bool
+) -> None:
+    text = f"""pixels (float[1,3,8,9] x) => (float[1,18,4,3] y)
+    <int64[6] cut = {{1,3,4,2,3,3}}, int64[4] map = {{1,18,4,3}}> {{
+      c = Reshape (x, cut)
+      t = Transpose <perm = {perm}> (c)
+      y = Reshape (t, map)
+    }}"""
+    graph = graph_of(text)
+    for device in ("hi3519", "x3"):
+        [finding] = found_in(text, "OPS003", device)
+        assert finding.fix is not None
+        assert finding.fix.safety == "exact"
+    pixels = np.zeros((18, 3, 2, 3), np.float32)
+    for index in range(18):
+        channel, row, column = np.unravel_index(index, (3, 2, 3)) if is_first else np.unravel_index(index, (2, 3, 3))
+        if not is_first:
+            row, column, channel = channel, row, column
+        pixels[index, channel, row, column] = 1
+    [node] = [node for node in graph.compute_nodes if node.op_type == "Transpose"]
+    assert same_outputs(graph, unshuffled(graph, node), weight, lambda name, shape, dtype: pixels)
+
+
+def test_blocks_of_pixels_that_stay_apart_are_no_convolution() -> None:
+    graph = graph_of(GRID)
+    assert not any(unshuffled(graph, node) for node in graph.compute_nodes if node.op_type == "Transpose")
