@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -23,34 +24,43 @@ def overview(reports: Sequence[Report], console: Console, width: int) -> None:
 
 
 def _overview(reports: Sequence[Report], width: int) -> RenderableType:
-    rows = [_row(report, with_rate=width >= _WIDE) for report in reports]
+    folder = _common_folder([report.model.path for report in reports])
+    rows = [_row(report, folder, is_wide=width >= _WIDE) for report in reports]
     room = width - sum(2 + max(map(len, column)) for column in list(zip(*rows, strict=True))[1:])
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis")
     table.add_column(no_wrap=True)
-    for _ in range(3 if width >= _WIDE else 2):
+    for _ in range(3 if width >= _WIDE else 1):
         table.add_column(justify="right", no_wrap=True)
     for _ in range(2):
         table.add_column(no_wrap=True, overflow="ellipsis")
-    for path, *cells in rows:
-        table.add_row(tail(path, max(_LEAST_NAME, room)), *cells)
-    return Group(Text(f"{plural(len(reports), 'report')}", style="bold"), table)
+    for name, *cells in rows:
+        table.add_row(tail(name, max(_LEAST_NAME, room)), *cells)
+    title = Text(plural(len(reports), "report"), style="bold")
+    return Group(title.append(f" in {printable(folder, 400)}", style="not bold") if folder else title, table)
 
 
-def _row(report: Report, *, with_rate: bool) -> tuple[str, ...]:
-    path, totals, device, verdict = printable(report.model.path, 400), report.totals, report.device, report.verdict
+def _common_folder(paths: Sequence[str]) -> str:
+    """The folder that all lie in, with its last slash; empty where there is none."""
+    folders = {os.path.dirname(path) for path in paths}
+    return f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
+
+
+def _row(report: Report, folder: str, *, is_wide: bool) -> tuple[str, ...]:
+    """The cells of one report; a wide table has the range and the rate too."""
+    name = printable(report.model.path.removeprefix(folder), 400)
+    totals, device, verdict = report.totals, report.device, report.verdict
     if totals is None or device is None or verdict is None:
-        return path, *[""] * (5 if with_rate else 4), "not read"
+        return name, *[""] * (5 if is_wide else 3), "not read"
     spread = seconds_range(totals.latency_low_s, totals.latency_high_s, totals.latency_s)
     summary = report.summary
     counts = [plural(count, word) for count, word in ((summary.error, "error"), (summary.warning, "warning")) if count]
     runs = f"✗ {verdict.partitions} parts" if verdict.runs == "partitioned" else _VERDICTS[verdict.runs]
     return (
-        path,
+        name,
         device.name,
         seconds(totals.latency_s),
-        spread,
-        *([f"{rate(totals.throughput_fps)} FPS"] if with_rate else []),
+        *([spread, f"{rate(totals.throughput_fps)} FPS"] if is_wide else []),
         runs,
         ", ".join(counts) or "clean",
     )

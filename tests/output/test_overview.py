@@ -36,3 +36,13 @@ def test_each_model_on_each_device_has_a_line(columns: int, monkeypatch: pytest.
 def test_one_report_has_none_nor_has_a_quiet_run() -> None:
     assert "reports" not in run("model.onnx").out
     assert "reports" not in run("model.onnx", "-d", "t4", "-d", "x3", "-q").out
+
+
+def test_a_folder_that_all_lie_in_is_said_once(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("one.onnx", "two.onnx"):
+        modelfiles.saved(modelfiles.relu(), folder, name)
+    lines = run("models", "-d", "t4").out.splitlines()
+    overview = lines[lines.index("2 reports in models/") + 1 :]
+    assert [line.split()[0] for line in overview] == ["one.onnx", "two.onnx"]
