@@ -25,6 +25,8 @@ def leaves_first(graph: Graph, node: Node) -> bool:
     if node.op_type in _REDUCTIONS:
         # over the second dim: it becomes the first, and a one of it the batch
         return reduced_axes(graph, node) == [1] and not node.attr("keepdims", 1)
+    if not rank:
+        return False
     if node.op_type == "Transpose":
         return (node.ints("perm") or [1])[0] == 0
     if node.op_type == "Tile":
@@ -37,15 +39,15 @@ def leaves_first(graph: Graph, node: Node) -> bool:
         pads = _constant(graph, node, 1)
         return pads is not None and len(pads) == 2 * rank and not pads[0] and not pads[rank] and len(node.inputs) < 4
     if node.op_type == "Softmax":
-        return node.version >= 13 and bool(rank) and _axis(node) % rank == rank - 1
+        return node.version >= 13 and _axis(node) % rank == rank - 1
     if node.op_type == "LayerNormalization":
         ranks = [graph.type_of(name).rank or 0 for name in node.inputs[1:]]
-        return bool(rank) and _axis(node) % rank > 0 and max(ranks, default=0) < rank
+        return _axis(node) % rank > 0 and max(ranks, default=0) < rank
     constants = [graph.type_of(name) for name in node.inputs if name and graph.is_constant(name)]
     if node.op_type == "Einsum":
         return not constants and _is_turned(node) is not None
     if node.op_type == "Concat":
-        return bool(rank) and _axis(node) % rank > 0 and not constants
+        return _axis(node) % rank > 0 and not constants
     is_first = all((one.rank or 0) < rank or (one.is_known and one.dims[0] == 1) for one in constants)
     return is_first and (node.op_type == "MatMul" or node.op_type in ELEMENTWISE)
 

@@ -45,7 +45,7 @@ def moved_axis(graph: Graph, node: Node) -> Iterator[Form]:
     """A Transpose that moves one short axis."""
     known, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
     perm = node.ints("perm") or list(reversed(range(len(known.dims))))
-    if not known.is_known or not after.is_known or sorted(perm) != list(range(len(known.dims))):
+    if not known.is_known or after.rank != known.rank or sorted(perm) != list(range(len(known.dims))):
         return
     if keeps_order(graph, node):
         return
@@ -115,7 +115,7 @@ def along_the_channels(graph: Graph, node: Node) -> Iterator[Form]:
         return
     rank, axis = len(known.dims), int(given[0].reshape(-1)[0])
     axis += rank if axis < 0 else 0
-    if not 0 <= axis < rank or (axis == 1 and rank == 4):
+    if not 0 <= axis < rank == after.rank or (axis == 1 and rank == 4):
         return
     outer, inner = math.prod(known.dims[:axis]), math.prod(known.dims[axis + 1 :])
     source, cut, axes = f"{out}/source", f"{out}/cut", f"{out}/axes"

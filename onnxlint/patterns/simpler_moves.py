@@ -97,9 +97,11 @@ def repetition(graph: Graph, node: Node) -> Iterator[Form]:
     before, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
     if not before.is_known or before.dtype not in WIDE_FLOATS or graph.is_constant(node.inputs[0]):
         return
+    if not before.elements or not after.elements or len(before.dims) > len(after.dims):
+        return
     old = (1,) * (len(after.dims) - len(before.dims)) + before.dims
     spread = [axis for axis, sizes in enumerate(zip(old, after.dims, strict=True)) if sizes[0] != sizes[1]]
-    if not spread or not after.elements or any(size != 1 for size in old[spread[0] :]):
+    if not spread or any(size != 1 for size in old[spread[0] :]):
         return
     kept, source, ones, product = before.elements, f"{out}/four", f"{out}/ones", f"{out}/product"
     wide = (1, kept, 1, after.elements // kept)

@@ -331,3 +331,12 @@ def test_pixels_go_to_the_channels_by_a_convolution_where_nothing_is_transposed(
 def test_blocks_of_pixels_that_stay_apart_are_no_convolution() -> None:
     graph = graph_of(GRID)
     assert not any(unshuffled(graph, node) for node in graph.compute_nodes if node.op_type == "Transpose")
+
+
+@pytest.mark.parametrize("node", ["Slice (u, n, n, n)", "Pad (u, n)", "Concat <axis = 1> (u, u)", "Softmax (u)"])
+def test_values_of_unknown_dims_beside_those_of_many_hinder_nothing(node: str) -> None:
+    graph = graph_of(f"""odd (float[1,4,8,8,16] x, int64[k] n) => (y) {{
+      u = Exp (x)
+      y = {node}
+    }}""")
+    assert all(isinstance(finding.message, str) for finding in RULE.check(Context(Analysis(graph, TARGET))))
