@@ -44,10 +44,10 @@ def product_of_each(graph: Graph, node: Node) -> Iterator[Form]:
 def moved_axis(graph: Graph, node: Node) -> Iterator[Form]:
     """A Transpose that moves one short axis."""
     known, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
-    perm = node.ints("perm") or list(reversed(range(len(known.dims))))
-    if not known.is_known or after.rank != known.rank or sorted(perm) != list(range(len(known.dims))):
+    if not known.is_known:
         return
-    if keeps_order(graph, node):
+    perm = node.ints("perm") or list(reversed(range(len(known.dims))))
+    if after.rank != known.rank or sorted(perm) != list(range(len(known.dims))) or keeps_order(graph, node):
         return
     short = [axis for axis in perm if 1 < known.dims[axis] <= _MAX_SLICES and _alone(perm, axis)]
     if not short:
