@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.operators import ELEMENTWISE
+from onnxlint.patterns.contractions import terms_of
 from onnxlint.patterns.convolutions import attributes_of
 from onnxlint.patterns.edits import integers, stored
+from onnxlint.patterns.operands import integers_of
 from onnxlint.patterns.walk import reduced_axes
 from onnxlint.tensor import TensorType
 
@@ -30,13 +32,13 @@ def leaves_first(graph: Graph, node: Node) -> bool:
     if node.op_type == "Transpose":
         return (node.ints("perm") or [1])[0] == 0
     if node.op_type == "Tile":
-        repeats = _constant(graph, node, 1)
+        repeats = integers_of(graph, node, 1)
         return repeats is not None and len(repeats) == rank and repeats[0] == 1
     if node.op_type == "Slice":
-        axes = _constant(graph, node, 3)
+        axes = integers_of(graph, node, 3)
         return axes is not None and all(axis % rank for axis in axes)
     if node.op_type == "Pad":
-        pads = _constant(graph, node, 1)
+        pads = integers_of(graph, node, 1)
         return pads is not None and len(pads) == 2 * rank and not pads[0] and not pads[rank] and len(node.inputs) < 4
     if node.op_type == "Softmax":
         return node.version >= 13 and _axis(node) % rank == rank - 1
@@ -110,12 +112,11 @@ def _product(graph: Graph, node: Node) -> Iterator[Edit]:
 
 def _is_turned(node: Node) -> bool | None:
     """Of an Einsum that is a product of matrices: whether its second is transposed first; None for another."""
-    before, _, result = node.attr("equation", b"").decode("utf-8", "replace").replace(" ", "").partition("->")
-    left, _, right = before.partition(",")
-    words = (left, right, result)
-    if any(not word.isalpha() or len(set(word)) < len(word) or len(word) != len(left) for word in words):
+    terms = terms_of(node)
+    if terms is None or len({len(word) for word in terms}) > 1:
         return None
-    if len(left) < 3 or len({word[:-2] for word in words}) > 1 or left[-2] != result[-2]:
+    left, right, result = terms
+    if len(left) < 3 or len({word[:-2] for word in terms}) > 1 or left[-2] != result[-2]:
         return None
     if left[-1] == right[-1] and result[-1] == right[-2]:
         return True
@@ -124,10 +125,3 @@ def _is_turned(node: Node) -> bool | None:
 
 def _axis(node: Node) -> int:
     return int(node.attr("axis", _BY_AXIS[node.op_type]))
-
-
-def _constant(graph: Graph, node: Node, index: int) -> list[int] | None:
-    """The integers that the node reads there; None where they are not stored."""
-    name = node.inputs[index] if index < len(node.inputs) else ""
-    value = graph.values.get(name) if name else None
-    return None if value is None else [int(one) for one in value.reshape(-1)]

@@ -9,6 +9,7 @@ import numpy as np
 from onnxlint.graph import Graph, Node
 from onnxlint.kernels import CONVOLUTIONS, TRANSPOSED
 from onnxlint.patterns.axes import MAX_PLACES
+from onnxlint.patterns.operands import integers_of
 from onnxlint.patterns.permutations import UNARY
 from onnxlint.values import Array
 
@@ -129,10 +130,7 @@ def slices_of(graph: Graph, name: str, axis: int) -> tuple[str, Array] | None:
 def _sliced(graph: Graph, node: Node, axis: int, rank: int, total: int) -> Array | None:
     def listed(attribute: str, index: int) -> list[int] | None:
         found = node.attr(attribute)
-        if found is not None:
-            return list(found)
-        value = graph.values.get(node.inputs[index]) if len(node.inputs) > index else None
-        return None if value is None else [int(i) for i in value.reshape(-1)]
+        return list(found) if found is not None else integers_of(graph, node, index)
 
     starts, ends = listed("starts", 1), listed("ends", 2)
     if starts is None or ends is None or len(starts) != len(ends):

@@ -9,6 +9,7 @@ from onnxlint.finding import Declare, Edit, Insert, Remove
 from onnxlint.graph import Graph, Node
 from onnxlint.patterns.edits import integers, reshaped, sliced, split_into
 from onnxlint.patterns.forms import Form
+from onnxlint.patterns.operands import integers_of
 from onnxlint.patterns.permutations import keeps_order
 from onnxlint.tensor import TensorType
 
@@ -77,10 +78,10 @@ def _one_at(dims: tuple[int, ...], axis: int) -> tuple[int, ...]:
 def mirrored(graph: Graph, node: Node) -> Iterator[Form]:
     """Padding by what stands at the border: its lines, in their order, before and behind the value."""
     known, out, mode = graph.type_of(node.inputs[0]), node.outputs[0], node.attr("mode", b"constant")
-    given = graph.values.get(node.inputs[1]) if len(node.inputs) > 1 and not any(node.inputs[3:]) else None
-    if mode not in (b"reflect", b"edge") or not known.is_known or given is None or given.size != 2 * len(known.dims):
+    pads = integers_of(graph, node, 1) if not any(node.inputs[3:]) else None
+    if mode not in (b"reflect", b"edge") or not known.is_known or pads is None or len(pads) != 2 * len(known.dims):
         return
-    pads, rank = [int(pad) for pad in given.reshape(-1)], len(known.dims)
+    rank = len(known.dims)
     axes = [axis for axis in range(rank) if pads[axis] or pads[axis + rank]]
     if min(pads) < 0 or not axes or sum(pads) > _MAX_SLICES:
         return
@@ -108,12 +109,12 @@ def mirrored(graph: Graph, node: Node) -> Iterator[Form]:
 def along_the_channels(graph: Graph, node: Node) -> Iterator[Form]:
     """A Slice along one axis as one along the channels, between views."""
     known, after, out = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0]), node.outputs[0]
-    given = [graph.values.get(name) if name else None for name in node.inputs[3:5]]
-    if len(node.inputs) < 4 or given[0] is None or given[0].size != 1 or not known.is_known:
+    along, is_stepped = integers_of(graph, node, 3), any(node.inputs[4:])
+    if along is None or len(along) != 1 or not known.is_known:
         return
-    if len(node.inputs) > 4 and node.inputs[4] and (given[1] is None or int(given[1].reshape(-1)[0]) != 1):
+    if is_stepped and integers_of(graph, node, 4) != [1]:
         return
-    rank, axis = len(known.dims), int(given[0].reshape(-1)[0])
+    rank, axis = len(known.dims), along[0]
     axis += rank if axis < 0 else 0
     if not 0 <= axis < rank == after.rank or (axis == 1 and rank == 4):
         return

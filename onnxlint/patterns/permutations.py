@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.operands import integers_of
 
 UNARY = frozenset(
     {
@@ -63,9 +64,8 @@ def passes(graph: Graph, node: Node) -> bool:
 def _reduces_space(graph: Graph, node: Node) -> bool:
     rank = graph.type_of(node.inputs[0]).rank
     axes = node.attr("axes")
-    if axes is None and len(node.inputs) > 1 and node.inputs[1]:
-        value = graph.values.get(node.inputs[1])
-        axes = None if value is None else value.reshape(-1).tolist()
+    if axes is None:
+        axes = integers_of(graph, node, 1)
     return rank is not None and rank > 0 and bool(axes) and all(int(axis) % rank > 1 for axis in axes)
 
 

@@ -44,10 +44,8 @@ def mean_of_map(graph: Graph, node: Node) -> Iterator[Form]:
 
 def pool_of_rows(graph: Graph, node: Node) -> Iterator[Form]:
     """A mean, maximum or sum over the last axes as a pool for each, over values viewed as rows."""
-    before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
-    if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
-        return
-    if not graph.type_of(node.outputs[0]).dims or before.dtype not in WIDE_FLOATS:
+    before, axes = graph.type_of(node.inputs[0]), _last_axes(graph, node)
+    if not axes:
         return
     what, pool, more = _POOLS[node.op_type]
     out = node.outputs[0]
@@ -81,10 +79,8 @@ def root_of_squares(graph: Graph, node: Node) -> Iterator[Form]:
 
 def root_of_pooled_squares(graph: Graph, node: Node) -> Iterator[Form]:
     """ReduceL2 over the last axes: the mean of the squares by a pool for each axis, times their count."""
-    before, axes, out = graph.type_of(node.inputs[0]), reduced_axes(graph, node), node.outputs[0]
-    if not before.is_known or not axes or before.rank is None or axes != list(range(axes[0], before.rank)):
-        return
-    if not graph.type_of(out).dims or before.dtype not in WIDE_FLOATS:
+    before, axes, out = graph.type_of(node.inputs[0]), _last_axes(graph, node), node.outputs[0]
+    if not axes:
         return
     rows, squares, root = (f"{out}/{word}" for word in ("values", "squares", "root"))
     wide = TensorType(before.dtype, (1, before.elements // max(1, before.dims[-1]), 1, before.dims[-1]))
@@ -103,6 +99,14 @@ def root_of_pooled_squares(graph: Graph, node: Node) -> Iterator[Form]:
         *reshaped(root, out, len(graph.type_of(out).dims)),
     ]
     yield Form(f"ReduceL2 as GlobalAveragePool of the squares and Sqrt {IN_FOUR_DIMS}", "exact", tuple(edits))
+
+
+def _last_axes(graph: Graph, node: Node) -> list[int]:
+    """The axes of a reduction of floats over the last ones, which leaves some dims; none of another."""
+    before, axes = graph.type_of(node.inputs[0]), reduced_axes(graph, node)
+    if not before.is_known or not axes or axes != list(range(axes[0], len(before.dims))):
+        return []
+    return axes if graph.type_of(node.outputs[0]).dims and before.dtype in WIDE_FLOATS else []
 
 
 def _pooled(edits: list[Edit], value: str, before: TensorType, axes: list[int], out: str, pool: str) -> str:

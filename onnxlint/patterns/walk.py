@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from onnxlint.graph import Graph, Node
+from onnxlint.patterns.operands import integers_of
 from onnxlint.patterns.permutations import UNARY, only_reader
 from onnxlint.patterns.spelled_activations import SpelledActivation, spelled_activations
 
@@ -150,10 +151,9 @@ def reduced_axes(graph: Graph, node: Node) -> list[int] | None:
         return list(range(2, rank))
     axes = node.attr("axes")
     if axes is None and len(node.inputs) > 1 and node.inputs[1]:
-        value = graph.values.get(node.inputs[1])
-        if value is None:
+        axes = integers_of(graph, node, 1)
+        if axes is None:
             return None
-        axes = [int(axis) for axis in value.reshape(-1)]
     if not axes:
         return [] if node.attr("noop_with_empty_axes", 0) else list(range(rank))
     return sorted(int(axis) % rank for axis in axes) if rank else []
